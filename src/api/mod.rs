@@ -1,0 +1,1 @@
+//! The custom resource, as the API server holds it.

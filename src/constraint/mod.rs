@@ -1,0 +1,1 @@
+//! One filter a file: which nodes may a pod run on, and why not.

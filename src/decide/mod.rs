@@ -1,0 +1,1 @@
+//! What to do next: (observed, plan, now) in, actions and statuses out.

@@ -1,0 +1,26 @@
+//! The vocabulary of the pure core: no Kubernetes types, no clock, no randomness.
+//!
+//! Times are whole milliseconds from the moment of the plan, resources whole units
+//! (milli-CPU, bytes, devices, pods), and exact values in between are rationals.
+
+mod exact;
+mod node;
+mod plan;
+mod problem;
+mod reason;
+mod resources;
+mod task;
+
+pub use exact::{Exact, ceil_i64, decimal, exact, floor_i64};
+pub use node::{Hold, Node, Snapshot, Taint, TaintEffect};
+pub use plan::{Assignment, Outcome, Plan, Solution, Unplaced};
+pub use problem::{Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Run};
+pub use reason::Reason;
+pub use resources::{CPU, MEMORY, Overflow, PODS, Resources, is_extended};
+pub use task::{
+    Algorithm, Batch, Estimate, Expression, Goal, NodeSelectorTerm, Operator, Placement, PodShape, Range,
+    Scaling, Task, Toleration, Unit, Workers,
+};
+
+/// A point in time or a length of time, in milliseconds. Plan time 0 is now.
+pub type Millis = i64;

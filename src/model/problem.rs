@@ -1,0 +1,139 @@
+//! What a search works on: tasks with modes, and nodes in classes, with dense vectors for resources.
+
+use super::{Exact, Goal, Hold, Millis, Resources, Unplaced};
+
+/// A planning problem. Every demand and every free amount is a vector over `resources`.
+#[derive(Clone, Debug, Default)]
+pub struct Problem {
+    /// What to minimise (Throughput: maximise).
+    pub goal: Goal,
+    /// Names of the resources.
+    pub resources: Vec<String>,
+    /// Names of the nodes; a node is its index here.
+    pub nodes: Vec<String>,
+    /// Nodes that no task can tell apart. Every usable node is in exactly one class.
+    pub classes: Vec<NodeClass>,
+    /// The batches of the tasks.
+    pub batches: Vec<PlannedBatch>,
+    /// The tasks that can be placed at some time.
+    pub tasks: Vec<PlannedTask>,
+    /// Copies that fit nowhere however long they wait, with the reason.
+    pub unplaceable: Vec<Unplaced>,
+}
+
+/// A batch, as far as a plan needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedBatch {
+    /// `namespace/name`.
+    pub key: String,
+    /// Weight of its end in Makespan.
+    pub weight: i64,
+}
+
+/// Equal nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeClass {
+    /// Indices into `Problem::nodes`, ascending.
+    pub nodes: Vec<usize>,
+    /// What is free on each node once nothing of our own runs; may be negative.
+    pub free: Vec<i64>,
+    /// What our own pods use of it until they end, on each node.
+    pub holds: Vec<Hold>,
+    /// The same demands as vectors over `Problem::resources`, hold by hold.
+    pub held: Vec<Vec<i64>>,
+}
+
+/// A task with the copies that still want a place.
+#[derive(Clone, Debug)]
+pub struct PlannedTask {
+    /// Index into `Problem::batches`.
+    pub batch: usize,
+    /// Name of the task.
+    pub name: String,
+    /// Indices of the copies.
+    pub copies: Vec<u32>,
+    /// Weight of each copy.
+    pub weight: i64,
+    /// Earliest start.
+    pub release: Millis,
+    /// Indices into `Problem::tasks` of the tasks that must have ended before; always smaller than the own one.
+    pub after: Vec<usize>,
+    /// Ways to run one copy; never empty, none dominated by another.
+    pub modes: Vec<Mode>,
+}
+
+/// One way to run one copy of a task.
+#[derive(Clone, Debug)]
+pub struct Mode {
+    /// Number of pods, each with the same requests; they start and end together.
+    pub pods: u32,
+    /// Complete requests of the sized container, as they will be written.
+    pub requests: Resources,
+    /// Effective request of one pod.
+    pub demand: Vec<i64>,
+    /// What the copy adds to a static goal, in thousandths; 0 for timed goals.
+    pub value: i64,
+    /// The classes that can hold at least one of its pods, by class.
+    pub runs: Vec<Run>,
+}
+
+impl Mode {
+    /// How the mode runs on nodes of this class, if it can.
+    pub fn run_on(&self, class: usize) -> Option<&Run> {
+        self.runs
+            .binary_search_by_key(&class, |run| run.class)
+            .ok()
+            .map(|index| &self.runs[index])
+    }
+
+    /// The shortest duration on any set of nodes that holds all pods, in ms.
+    pub fn least_duration(&self, classes: &[NodeClass]) -> Millis {
+        let mut runs: Vec<&Run> = self.runs.iter().collect();
+        runs.sort_by_key(|run| run.duration);
+        let mut slots = 0u64;
+        for run in &runs {
+            slots += u64::from(run.slots) * classes[run.class].nodes.len() as u64;
+            if slots >= u64::from(self.pods) {
+                return run.duration;
+            }
+        }
+        runs.last().map_or(0, |run| run.duration)
+    }
+}
+
+/// A mode on the nodes of one class.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Index into `Problem::classes`.
+    pub class: usize,
+    /// Duration of a pod, in ms; a gang takes that of its slowest pod.
+    pub duration: Millis,
+    /// Part of it that reads data, in ms.
+    pub read: Millis,
+    /// Part of it that computes, in ms.
+    pub compute: Millis,
+    /// How many pods of this mode an otherwise unplanned node holds, at least 1.
+    pub slots: u32,
+    /// Price of one pod, in millionths for each millisecond.
+    pub price: Exact,
+    /// Price of one pod for `duration`, in millionths, rounded up.
+    pub cost: i64,
+}
+
+impl Problem {
+    /// Number of copies to place.
+    pub fn copies(&self) -> usize {
+        self.tasks.iter().map(|task| task.copies.len()).sum()
+    }
+
+    /// The class of each node; `None` for nodes that no task can use.
+    pub fn class_of(&self) -> Vec<Option<usize>> {
+        let mut found = vec![None; self.nodes.len()];
+        for (index, class) in self.classes.iter().enumerate() {
+            for &node in &class.nodes {
+                found[node] = Some(index);
+            }
+        }
+        found
+    }
+}
