@@ -1,1 +1,66 @@
-//! The custom resource, as the API server holds it.
+//! The custom resource, as the API server holds it: types, schema and rules that the server enforces.
+//!
+//! What a manifest means, and whether it is consistent, is decided by `cluster::intake`.
+
+mod amount;
+mod crd;
+mod spec;
+mod status;
+mod template;
+
+pub use crate::model::Reason;
+pub use amount::Amount;
+pub use crd::{crd, crd_yaml};
+pub use spec::{
+    Backoff, Estimate, FailurePolicy, Gang, Objective, Optimizer, RangeSpec, Retry, ScalingSpec,
+    ScalingType, SpeedupPoint, TaskBatch, TaskBatchSpec, TaskSpec, WorkerStep, WorkersSpec,
+};
+pub use status::{
+    Actual, AssignmentStatus, ConditionType, Phase, PlanStatus, Predicted, Progress,
+    TaskBatchStatus, TaskPhase, TaskStatus,
+};
+pub use template::PodTemplate;
+
+/// API group, and the prefix of every label and annotation of ours.
+pub const GROUP: &str = "taskbatch.dev";
+
+/// The scheduler name of our pods, so that kube-scheduler leaves them alone.
+pub const SCHEDULER_NAME: &str = "taskbatch";
+
+/// Labels on pods and nodes.
+pub mod label {
+    /// Name of the batch.
+    pub const BATCH: &str = "taskbatch.dev/batch";
+    /// Name of the task.
+    pub const TASK: &str = "taskbatch.dev/task";
+    /// Index of the copy.
+    pub const COPY: &str = "taskbatch.dev/copy";
+    /// Number of the attempt, from 0.
+    pub const ATTEMPT: &str = "taskbatch.dev/attempt";
+    /// Rank of the worker in its gang, from 0.
+    pub const WORKER: &str = "taskbatch.dev/worker";
+    /// On nodes: computing speed relative to the estimates.
+    pub const SPEED: &str = "taskbatch.dev/speed";
+    /// On nodes: price of the whole node per hour.
+    pub const PRICE: &str = "taskbatch.dev/price";
+    /// On nodes: bytes a second that it reads.
+    pub const READ_BANDWIDTH: &str = "taskbatch.dev/read-bandwidth";
+}
+
+/// Annotations on pods: the pod is its own record of intent.
+pub mod annotation {
+    /// The node that the plan chose.
+    pub const NODE: &str = "taskbatch.dev/node";
+    /// Revision of the plan that created the pod.
+    pub const PLAN: &str = "taskbatch.dev/plan";
+    /// When the plan expects the pod to end, RFC 3339.
+    pub const PREDICTED_END: &str = "taskbatch.dev/predicted-end";
+    /// How long the plan expects the pod to read, compute and run: three whole numbers of ms, `read/compute/total`.
+    pub const PREDICTED: &str = "taskbatch.dev/predicted-ms";
+    /// Number of pods of this attempt.
+    pub const WORKERS: &str = "taskbatch.dev/workers";
+    /// How many attempts of this copy failed before, each a use of its retries.
+    pub const FAILURES: &str = "taskbatch.dev/failures";
+    /// How many attempts of this copy nodes rejected or lost before, in a row.
+    pub const REJECTIONS: &str = "taskbatch.dev/rejections";
+}
