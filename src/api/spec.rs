@@ -13,15 +13,10 @@ const DURATION: &str = "self.matches('^(0|([0-9]+([.][0-9]*)?|[.][0-9]+)(h|ms|m|
 /// What is right where a duration is wrong.
 pub const DURATION_MESSAGE: &str =
     "must be a duration of at least 0 such as 1h30m, 20s or 500ms";
-const DECIMAL: &str = "self.matches('^([0-9]+([.][0-9]*)?|[.][0-9]+)$')";
-/// What is right where a decimal is wrong.
-pub const DECIMAL_MESSAGE: &str = "must be a decimal of at least 0, in quotes, such as \"0.95\"";
+const DECIMAL: &str = "^([0-9]+([.][0-9]*)?|[.][0-9]+)$";
 /// What is right where a fraction is out of its range.
 pub const FRACTION_MESSAGE: &str = "must be a decimal from 0 to 1, in quotes, such as \"0.95\"";
 const FRACTION: &str = "self.matches('^(0|0?[.][0-9]+|0[.]|1|1[.]0*)$')";
-/// What is right where a quantity is wrong.
-pub const QUANTITY_MESSAGE: &str =
-    "min, max and step must be quantities such as 4, 500m or 16Gi; min and max at least 0";
 /// What is right where a range is empty.
 pub const RANGE_MESSAGE: &str = "min must be at most max";
 /// What is right where a step is not.
@@ -172,7 +167,7 @@ pub struct TaskSpec {
     /// How much that container may get of each resource, per pod. A resource that is not named keeps the container's own request.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
-    #[x_kube(validation = Rule::new("self.all(name, !name.contains('/') || (!isQuantity(string(self[name].min)) || quantity(string(self[name].min)).isInteger()) && (!has(self[name].max) || !isQuantity(string(self[name].max)) || quantity(string(self[name].max)).isInteger()) && (!has(self[name].step) || !isQuantity(string(self[name].step)) || quantity(string(self[name].step)).isInteger()))").message(WHOLE_MESSAGE))]
+    #[x_kube(validation = Rule::new("self.all(name, !name.contains('/') || (quantity(string(self[name].min)).isInteger() && (!has(self[name].max) || quantity(string(self[name].max)).isInteger()) && (!has(self[name].step) || quantity(string(self[name].step)).isInteger())))").message(WHOLE_MESSAGE))]
     pub resources: BTreeMap<String, RangeSpec>,
     /// How long one copy takes. Default: 5m at the smallest size, marked as a guess.
     #[serde(default)]
@@ -201,9 +196,8 @@ pub struct TaskSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("isQuantity(string(self.min)) && quantity(string(self.min)).sign() >= 0 && (!has(self.max) || isQuantity(string(self.max)) && quantity(string(self.max)).sign() >= 0) && (!has(self.step) || isQuantity(string(self.step)))").message(QUANTITY_MESSAGE),
-    validation = Rule::new("!has(self.max) || !isQuantity(string(self.min)) || !isQuantity(string(self.max)) || quantity(string(self.min)).compareTo(quantity(string(self.max))) <= 0").message(RANGE_MESSAGE),
-    validation = Rule::new("!has(self.step) || !isQuantity(string(self.step)) || quantity(string(self.step)).sign() > 0").message(STEP_MESSAGE),
+    validation = Rule::new("!has(self.max) || quantity(string(self.min)).compareTo(quantity(string(self.max))) <= 0").message(RANGE_MESSAGE),
+    validation = Rule::new("!has(self.step) || quantity(string(self.step)).isGreaterThan(quantity('0'))").message(STEP_MESSAGE),
 )]
 pub struct RangeSpec {
     /// Smallest amount.
@@ -259,8 +253,7 @@ pub struct ScalingSpec {
     pub parallel_fraction: Option<String>,
     /// The exponent, for Power.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new(DECIMAL).message(DECIMAL_MESSAGE))]
+    #[schemars(length(max = 32), regex(pattern = DECIMAL))]
     pub exponent: Option<String>,
     /// Measured speed-ups, for Table; linear in between, constant past the ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -289,8 +282,7 @@ pub struct SpeedupPoint {
     /// Amount of the resource.
     pub amount: Amount,
     /// Speed-up at this amount, relative to any fixed unit.
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new(DECIMAL).message(DECIMAL_MESSAGE))]
+    #[schemars(length(max = 32), regex(pattern = DECIMAL))]
     pub speedup: String,
 }
 
@@ -327,8 +319,7 @@ pub struct Backoff {
     pub initial: String,
     /// Growth of the wait from failure to failure. Default "2".
     #[serde(default = "two")]
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new(DECIMAL).message(DECIMAL_MESSAGE))]
+    #[schemars(length(max = 32), regex(pattern = DECIMAL))]
     pub factor: String,
     /// Longest wait. Default 5m.
     #[serde(default = "five_minutes")]
@@ -400,16 +391,12 @@ impl JsonSchema for WorkerStep {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "x-kubernetes-int-or-string": true,
-            "x-kubernetes-validations": [{
-                "rule": "type(self) == string ? self == 'PowerOfTwo' : self >= 1 && self <= 1024",
-                "message": STEP_OF_WORKERS_MESSAGE,
-            }],
+            "minimum": 1,
+            "maximum": 1024,
+            "pattern": "^PowerOfTwo$",
         })
     }
 }
-
-/// What is right where the step of a gang is not.
-pub const STEP_OF_WORKERS_MESSAGE: &str = "step must be a whole number from 1 to 1024, or PowerOfTwo";
 
 fn one() -> i64 {
     1
