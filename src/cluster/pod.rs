@@ -1,0 +1,252 @@
+//! Reads a pod object, and keeps only what is needed of it: thousands of pods are held in memory.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1 as k8s;
+
+use super::requests::{self, RequestError};
+use crate::api::{GROUP, annotation, label};
+use crate::model::{Millis, Resources};
+
+/// A pod of anybody.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pod {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// UID of the object.
+    pub uid: String,
+    /// Resource version of the object.
+    pub resource_version: String,
+    /// The node that it is bound to.
+    pub node: Option<String>,
+    /// Effective request.
+    pub requests: Resources,
+    /// Phase.
+    pub phase: PodPhase,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// What it says of itself if it is the pod of a task.
+    pub own: Option<Arc<OwnPod>>,
+}
+
+/// Phase of a pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PodPhase {
+    /// Not running yet.
+    #[default]
+    Pending,
+    /// Its containers run.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly, or rejected.
+    Failed,
+}
+
+/// What a pod of a task says of itself: its intent, and how it went.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OwnPod {
+    /// UID of the TaskBatch that owns it.
+    pub batch_uid: String,
+    /// Name of the task.
+    pub task: String,
+    /// Index of the copy.
+    pub copy: u32,
+    /// Number of the attempt, from 0.
+    pub attempt: u32,
+    /// Rank of the worker, from 0.
+    pub worker: u32,
+    /// Number of pods of the attempt.
+    pub workers: u32,
+    /// The node that the plan chose.
+    pub node: String,
+    /// Revision of that plan.
+    pub plan: i64,
+    /// When the plan expected it to end.
+    pub predicted_end: Option<Timestamp>,
+    /// What the plan expected of it.
+    pub predicted: Option<PredictedMillis>,
+    /// Failed attempts of this copy before this one.
+    pub failures: u32,
+    /// Rejected or lost attempts of this copy just before this one.
+    pub rejections: u32,
+    /// Requests of each container, by its name.
+    pub containers: Vec<(String, Resources)>,
+    /// `status.reason`, with which the kubelet rejects.
+    pub reason: Option<String>,
+    /// `status.message`.
+    pub message: Option<String>,
+    /// Whether a disruption ended it (eviction, preemption, a node that went away).
+    pub disrupted: bool,
+    /// When its containers started.
+    pub started: Option<Timestamp>,
+    /// How the container ended that decided the attempt: the first that failed, else the first.
+    pub exit: Option<Exit>,
+}
+
+/// How long a plan expected a pod to read, to compute and to run, in ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PredictedMillis {
+    /// Time that reads data.
+    pub read: Millis,
+    /// Time that computes.
+    pub compute: Millis,
+    /// Time in all.
+    pub total: Millis,
+}
+
+impl PredictedMillis {
+    /// As `read/compute/total`.
+    pub fn write(self) -> String {
+        format!("{}/{}/{}", self.read, self.compute, self.total)
+    }
+
+    /// Reads what `write` wrote.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split('/').map(|part| part.parse().ok());
+        let found = Self {
+            read: parts.next()??,
+            compute: parts.next()??,
+            total: parts.next()??,
+        };
+        parts.next().is_none().then_some(found)
+    }
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exit {
+    /// Exit code.
+    pub code: i32,
+    /// Reason, such as `OOMKilled` or `Error`.
+    pub reason: String,
+    /// Termination message.
+    pub message: Option<String>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+}
+
+impl Pod {
+    /// `namespace/name`.
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Whether it has ended and holds nothing any more.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed)
+    }
+}
+
+/// Reads a pod object. A pod of ours without the labels that we write is a stranger.
+pub fn read(pod: &k8s::Pod) -> Result<Pod, RequestError> {
+    let status = pod.status.as_ref();
+    let meta = &pod.metadata;
+    Ok(Pod {
+        namespace: meta.namespace.clone().unwrap_or_else(|| "default".into()),
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+        resource_version: meta.resource_version.clone().unwrap_or_default(),
+        node: pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.node_name.clone())
+            .filter(|node| !node.is_empty()),
+        requests: requests::effective(pod)?,
+        phase: match status.and_then(|status| status.phase.as_deref()) {
+            Some("Running") => PodPhase::Running,
+            Some("Succeeded") => PodPhase::Succeeded,
+            Some("Failed") => PodPhase::Failed,
+            _ => PodPhase::Pending,
+        },
+        terminating: meta.deletion_timestamp.is_some(),
+        created: meta.creation_timestamp.as_ref().map(|time| time.0),
+        own: own(pod).map(Arc::new),
+    })
+}
+
+fn own(pod: &k8s::Pod) -> Option<OwnPod> {
+    let meta = &pod.metadata;
+    let owner = meta.owner_references.iter().flatten().find(|owner| {
+        owner.controller == Some(true)
+            && owner.kind == "TaskBatch"
+            && owner.api_version.split('/').next() == Some(GROUP)
+    })?;
+    let label = |key: &str| meta.labels.as_ref()?.get(key);
+    let note = |key: &str| meta.annotations.as_ref()?.get(key);
+    let status = pod.status.clone().unwrap_or_default();
+    Some(OwnPod {
+        batch_uid: owner.uid.clone(),
+        task: label(label::TASK)?.clone(),
+        copy: label(label::COPY)?.parse().ok()?,
+        attempt: label(label::ATTEMPT)?.parse().ok()?,
+        worker: label(label::WORKER).map_or(Some(0), |rank| rank.parse().ok())?,
+        workers: note(annotation::WORKERS).map_or(Some(1), |all| all.parse().ok())?,
+        node: note(annotation::NODE)?.clone(),
+        plan: note(annotation::PLAN)
+            .and_then(|revision| revision.parse().ok())
+            .unwrap_or(0),
+        predicted_end: note(annotation::PREDICTED_END).and_then(|time| time.parse().ok()),
+        predicted: note(annotation::PREDICTED).and_then(|text| PredictedMillis::read(text)),
+        failures: count(note(annotation::FAILURES)),
+        rejections: count(note(annotation::REJECTIONS)),
+        containers: containers(pod),
+        disrupted: status.conditions.iter().flatten().any(|condition| {
+            condition.type_ == "DisruptionTarget" && condition.status == "True"
+        }),
+        started: started(&status),
+        exit: exit(&status),
+        reason: status.reason,
+        message: status.message,
+    })
+}
+
+fn count(text: Option<&String>) -> u32 {
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn containers(pod: &k8s::Pod) -> Vec<(String, Resources)> {
+    let all = pod.spec.iter().flat_map(|spec| &spec.containers);
+    all.filter_map(|one| {
+        let requests = requests::container(one.resources.as_ref()).ok()?;
+        Some((one.name.clone(), requests))
+    })
+    .collect()
+}
+
+/// The first start of a container; a pod that is gone through all its states at once still tells it.
+fn started(status: &k8s::PodStatus) -> Option<Timestamp> {
+    let states = status.container_statuses.iter().flatten();
+    states
+        .filter_map(|one| {
+            let state = one.state.as_ref()?;
+            let running = state.running.as_ref().and_then(|it| it.started_at.as_ref());
+            let ended = state.terminated.as_ref();
+            running
+                .or_else(|| ended.and_then(|it| it.started_at.as_ref()))
+                .map(|time| time.0)
+        })
+        .min()
+}
+
+fn exit(status: &k8s::PodStatus) -> Option<Exit> {
+    let all = status.container_statuses.iter().flatten();
+    let ended: Vec<_> = all
+        .filter_map(|one| one.state.as_ref()?.terminated.as_ref())
+        .collect();
+    let chosen = ended
+        .iter()
+        .find(|one| one.exit_code != 0)
+        .or_else(|| ended.first())?;
+    Some(Exit {
+        code: chosen.exit_code,
+        reason: chosen.reason.clone().unwrap_or_default(),
+        message: chosen.message.clone(),
+        finished: chosen.finished_at.as_ref().map(|time| time.0),
+    })
+}

@@ -1,0 +1,162 @@
+//! Kubernetes quantities, exactly: `1500m`, `1.5Gi`, `2e3`.
+//!
+//! Grammar and rounding follow k8s.io/apimachinery `resource.Quantity`: amounts finer than the unit
+//! round up, as `MilliValue()` and `Value()` do.
+
+use num_bigint::BigInt;
+use num_traits::Pow;
+
+use crate::model::{CPU, Exact, MEMORY, ceil_i64, decimal, exact, is_extended};
+
+/// A text that is no quantity, or one too large.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QuantityError {
+    /// Not of the grammar.
+    #[error("{0:?} is not a quantity; write it as 4, 500m or 16Gi")]
+    Malformed(String),
+    /// More than 64 bits hold.
+    #[error("{0:?} is more than 64 bits hold")]
+    TooLarge(String),
+}
+
+const BINARY: [(&str, u32); 6] = [
+    ("Ki", 10),
+    ("Mi", 20),
+    ("Gi", 30),
+    ("Ti", 40),
+    ("Pi", 50),
+    ("Ei", 60),
+];
+const DECIMAL: [(&str, i32); 9] = [
+    ("n", -9),
+    ("u", -6),
+    ("m", -3),
+    ("k", 3),
+    ("M", 6),
+    ("G", 9),
+    ("T", 12),
+    ("P", 15),
+    ("E", 18),
+];
+/// Exponents beyond this are no amounts of anything, and would only cost memory.
+const LARGEST_EXPONENT: i32 = 60;
+
+/// The exact value of a quantity, in the base unit (cores, bytes, devices).
+pub fn parse(text: &str) -> Result<Exact, QuantityError> {
+    let malformed = || QuantityError::Malformed(text.to_owned());
+    let split = text
+        .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-')))
+        .unwrap_or(text.len());
+    let (digits, suffix) = text.split_at(split);
+    let value = decimal(digits).ok_or_else(malformed)?;
+    if let Some((_, bits)) = BINARY.iter().find(|(name, _)| *name == suffix) {
+        return Ok(value * exact(BigInt::from(1) << *bits));
+    }
+    let power = match DECIMAL.iter().find(|(name, _)| *name == suffix) {
+        Some((_, power)) => *power,
+        None if suffix.is_empty() => 0,
+        None => exponent(suffix).ok_or_else(malformed)?,
+    };
+    if power.abs() > LARGEST_EXPONENT {
+        return Err(QuantityError::TooLarge(text.to_owned()));
+    }
+    let scale = exact(Pow::pow(BigInt::from(10), power.unsigned_abs()));
+    Ok(if power < 0 { value / scale } else { value * scale })
+}
+
+fn exponent(suffix: &str) -> Option<i32> {
+    let digits = suffix.strip_prefix(['e', 'E'])?;
+    let number = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| digits.parse().ok())
+        .flatten()
+}
+
+/// The value in the resource's own unit (milli-CPU for cpu), maybe a fraction.
+pub fn units(resource: &str, text: &str) -> Result<Exact, QuantityError> {
+    let value = parse(text)?;
+    Ok(if resource == CPU {
+        value * exact(1000)
+    } else {
+        value
+    })
+}
+
+/// The amount in the resource's own unit, rounded up to whole ones.
+pub fn amount(resource: &str, text: &str) -> Result<i64, QuantityError> {
+    ceil_i64(&units(resource, text)?).ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
+}
+
+/// Writes an amount as a quantity that reads back as the same amount.
+pub fn format(resource: &str, amount: i64) -> String {
+    if resource == CPU {
+        return match amount % 1000 {
+            0 => (amount / 1000).to_string(),
+            _ => format!("{amount}m"),
+        };
+    }
+    if resource == MEMORY || resource == "ephemeral-storage" || !is_extended(resource) {
+        for (suffix, bits) in BINARY.iter().rev() {
+            let unit = 1i64 << bits;
+            if amount != 0 && amount % unit == 0 {
+                return format!("{}{suffix}", amount / unit);
+            }
+        }
+    }
+    amount.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn amounts_are_exact_and_round_up() {
+        for (resource, text, wanted) in [
+            ("cpu", "1500m", 1500),
+            ("cpu", "1", 1000),
+            ("cpu", ".5", 500),
+            ("cpu", "100u", 1),
+            ("memory", "1.5Gi", 1_610_612_736),
+            ("memory", "1e3", 1000),
+            ("memory", "1E", 1_000_000_000_000_000_000),
+            ("memory", "100m", 1),
+            ("memory", "12e-1", 2),
+            ("pods", "110", 110),
+            ("cpu", "-1", -1000),
+        ] {
+            assert_eq!(amount(resource, text), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_quantity_is_refused() {
+        for text in ["", "x", "1 Gi", "1gi", "Gi", "1e", "1ee3", "1.2.3", "1KiB", "0x10", "∞"] {
+            assert!(
+                matches!(parse(text), Err(QuantityError::Malformed(_))),
+                "{text}"
+            );
+        }
+        for text in ["1e999999999", "9223372036854775808", "8Ei", "10E"] {
+            assert!(
+                amount("memory", text).is_err(),
+                "{text} does not fit 64 bits"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(amount_ in 0i64..i64::MAX, shift in 0u32..60, resource in 0usize..4) {
+            let resource = ["cpu", "memory", "nvidia.com/gpu", "hugepages-2Mi"][resource];
+            let wanted = amount_ >> shift << shift;
+            prop_assert_eq!(amount(resource, &format(resource, wanted)), Ok(wanted));
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,24}") {
+            let _ = parse(&text);
+        }
+    }
+}
