@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # Alpine's Rust links statically with musl, so that the program needs nothing beside itself.
 FROM rust:1-alpine AS build
+RUN apk add --no-cache musl-dev
 WORKDIR /src
 COPY . .
 # The two caches keep the compiled dependencies between builds; the program leaves them before they are unmounted.
