@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Node, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Node, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use crate::harness::{FakeKubelet, Process, Sandbox, Test, eventually, seconds};
+use crate::harness::{Process, Sandbox, Test, eventually, seconds};
 use crate::tests;
 
 pub(crate) const TESTS: &[Test] = tests![
@@ -22,8 +22,6 @@ pub(crate) const TESTS: &[Test] = tests![
     a_time_out_says_what_was_wrong_last,
     everything_a_client_writes_is_in_the_audit_log,
     the_control_plane_is_one_version_and_small,
-    the_fake_kubelet_runs_a_pod_to_its_end,
-    the_fake_kubelet_rejects_in_the_words_of_the_real_one,
     the_tools_of_a_user_run,
 ];
 
@@ -33,7 +31,6 @@ async fn the_control_plane_is_one_version_and_small(sandbox: Sandbox) -> Result<
     ensure!(kubectl.contains(&server[..6]), "{server} and {kubectl}");
     let mib = sandbox.cluster.memory()? >> 20;
     ensure!(mib < 1024, "the control plane takes {mib} MiB");
-    println!("memory of the control plane: {mib} MiB");
     Ok(())
 }
 
@@ -194,108 +191,6 @@ async fn a_node_told_not_to_be_ready_is_tainted(sandbox: Sandbox) -> Result<()> 
     .await
 }
 
-async fn the_fake_kubelet_rejects_in_the_words_of_the_real_one(sandbox: Sandbox) -> Result<()> {
-    let bare = sandbox
-        .node("bare")
-        .cpu("2")
-        .memory("1Gi")
-        .without_kubelet()
-        .create()
-        .await?;
-    let empty = sandbox
-        .node("empty")
-        .resource("nvidia.com/gpu", "0")
-        .without_kubelet()
-        .create()
-        .await?;
-    let kubelet = FakeKubelet::start(&sandbox.client(), &[&bare, &empty]).await?;
-    sandbox.pod("first").on(&bare).cpu("1500m").create().await?;
-    sandbox.pod_in_phase("first", "Running").await?;
-
-    sandbox.pod("cpu").on(&bare).cpu("1").create().await?;
-    let out_of_cpu =
-        "Node didn't have enough resource: cpu, requested: 1000, used: 1500, capacity: 2000";
-    rejected(&sandbox, "cpu", "OutOfcpu", out_of_cpu).await?;
-
-    sandbox
-        .pod("memory")
-        .on(&bare)
-        .memory("1.5Gi")
-        .create()
-        .await?;
-    let out_of_memory = "Node didn't have enough resource: memory, requested: 1610612736, used: 0, capacity: 1073741824";
-    rejected(&sandbox, "memory", "OutOfmemory", out_of_memory).await?;
-
-    sandbox.pod("gpu").on(&empty).gpu(1).create().await?;
-    let out_of_gpu =
-        "Node didn't have enough resource: nvidia.com/gpu, requested: 1, used: 0, capacity: 0";
-    rejected(&sandbox, "gpu", "OutOfnvidia.com/gpu", out_of_gpu).await?;
-    // The real one does not know what a resource is that its node does not list.
-    sandbox.pod("unlisted").on(&bare).gpu(1).create().await?;
-    sandbox.pod_in_phase("unlisted", "Running").await?;
-
-    let broken = "Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. \
-                  Requested: 1, Available: 0, which is unexpected";
-    kubelet.reject_next(1, "UnexpectedAdmissionError", broken);
-    sandbox.pod("told").on(&bare).create().await?;
-    rejected(&sandbox, "told", "UnexpectedAdmissionError", broken).await?;
-    sandbox.pod("after").on(&bare).create().await?;
-    sandbox.pod_in_phase("after", "Running").await.map(drop)
-}
-
-async fn rejected(sandbox: &Sandbox, name: &str, reason: &str, message: &str) -> Result<()> {
-    let status = sandbox
-        .pod_in_phase(name, "Failed")
-        .await?
-        .status
-        .context("no status")?;
-    let PodStatus {
-        reason: Some(said),
-        message: Some(explained),
-        container_statuses: None,
-        ..
-    } = status
-    else {
-        anyhow::bail!("no rejection: {status:?}")
-    };
-    ensure!(
-        said == reason && explained == format!("Pod was rejected: {message}"),
-        "{said}: {explained}"
-    );
-    Ok(())
-}
-
-async fn the_fake_kubelet_runs_a_pod_to_its_end(sandbox: Sandbox) -> Result<()> {
-    let node = sandbox
-        .node("n")
-        .cpu("1")
-        .without_kubelet()
-        .create()
-        .await?;
-    let _kubelet = FakeKubelet::start(&sandbox.client(), &[&node]).await?;
-    // The second and third only fit after the one before has left: by its end, and by its deletion.
-    for (name, run_for) in [("first", "1s"), ("second", "1h"), ("third", "100ms")] {
-        let pod = sandbox.pod(name).cpu("1").run_for(run_for);
-        pod.annotation("taskbatch.dev/test-exit-code", "3")
-            .create()
-            .await?;
-        if name == "second" {
-            sandbox.pod_in_phase("second", "Running").await?;
-            sandbox
-                .pods()
-                .delete("second", &DeleteParams::default())
-                .await?;
-        } else {
-            let state = terminated(&sandbox.pod_in_phase(name, "Failed").await?)?;
-            ensure!(
-                state.exit_code == 3 && state.reason.as_deref() == Some("Error"),
-                "{state:?}"
-            );
-        }
-    }
-    Ok(())
-}
-
 async fn a_service_account_may_do_what_its_role_says_and_nothing_else(
     sandbox: Sandbox,
 ) -> Result<()> {
@@ -428,7 +323,8 @@ async fn a_time_out_says_what_was_wrong_last(_: Sandbox) -> Result<()> {
     Ok(())
 }
 
-fn terminated(pod: &Pod) -> Result<ContainerStateTerminated> {
+/// How the first container of a pod ended.
+pub(crate) fn terminated(pod: &Pod) -> Result<ContainerStateTerminated> {
     let status = pod
         .status
         .as_ref()

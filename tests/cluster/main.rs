@@ -4,6 +4,7 @@
 
 mod harness;
 mod harness_tests;
+mod kubelet_tests;
 mod serve;
 
 use std::process::ExitCode;
@@ -12,6 +13,6 @@ fn main() -> anyhow::Result<ExitCode> {
     if std::env::args().nth(1).as_deref() == Some("serve") {
         return serve::run();
     }
-    let tests = [harness_tests::TESTS].concat();
+    let tests = [harness_tests::TESTS, kubelet_tests::TESTS].concat();
     harness::run(&tests)
 }

@@ -103,7 +103,7 @@ impl ControlPlane {
         &self.client
     }
 
-    /// The folder of the logs: `<component>.log`, and `audit.log` as [`audit.yaml`](../audit.yaml) asks for.
+    /// The folder of the logs: `<component>.log`, and `audit.log` as `audit.yaml` asks for.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -118,7 +118,7 @@ impl ControlPlane {
         self.tools.path(name)
     }
 
-    /// The process ids of the components by name.
+    /// Resident memory of all components together, in bytes.
     pub(crate) fn memory(&self) -> Result<u64> {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.iter().map(|part| Ok(part.usage()?.rss)).sum()
@@ -179,10 +179,15 @@ impl ControlPlane {
     ) -> Result<Captured> {
         let mut command = Command::new(self.program(program));
         command.args(arguments).env("KUBECONFIG", self.kubeconfig());
-        // Helm keeps its own files beside ours and not in the home folder.
-        command
-            .env("HELM_DATA_HOME", self.folder.join("helm"))
-            .env("HELM_CACHE_HOME", self.folder.join("helm"));
+        // Both programs keep files in the home folder; what they remember of another server on the same port is wrong.
+        for variable in [
+            "KUBECACHEDIR",
+            "HELM_CACHE_HOME",
+            "HELM_CONFIG_HOME",
+            "HELM_DATA_HOME",
+        ] {
+            command.env(variable, self.folder.join("home"));
+        }
         tools::capture(command, input.into()).await
     }
 }

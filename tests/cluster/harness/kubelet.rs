@@ -1,7 +1,7 @@
 //! A kubelet that admits as the real one does but runs nothing. KWOK admits everything, so what the operator does
 //! about a rejection is tested on nodes of this kubelet. Its pods obey the annotations listed in `stages.yaml`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ impl FakeKubelet {
                 node: (*name).to_owned(),
                 rejections: rejections.clone(),
                 admitted: BTreeMap::new(),
+                listed: BTreeSet::new(),
                 running: JoinSet::new(),
             };
             kubelet.heartbeat().await?;
@@ -75,6 +76,8 @@ struct NodeKubelet {
     rejections: Rejections,
     /// What each admitted pod that has not ended takes, by uid.
     admitted: BTreeMap<String, Amounts>,
+    /// The uids of the list in progress.
+    listed: BTreeSet<String>,
     running: JoinSet<()>,
 }
 
@@ -102,12 +105,24 @@ impl NodeKubelet {
 
     async fn see(&mut self, event: Event<Pod>) -> Result<()> {
         match event {
-            Event::Apply(pod) | Event::InitApply(pod) => self.sync(pod).await,
+            Event::Apply(pod) => self.sync(pod).await,
+            Event::InitApply(pod) => {
+                self.listed.extend(pod.uid());
+                self.sync(pod).await
+            }
             Event::Delete(pod) => {
                 self.admitted.remove(&pod.uid().unwrap_or_default());
                 Ok(())
             }
-            Event::Init | Event::InitDone => Ok(()),
+            // After a break of the watch, the list tells which pods have gone meanwhile.
+            Event::Init => {
+                self.listed.clear();
+                Ok(())
+            }
+            Event::InitDone => {
+                self.admitted.retain(|uid, _| self.listed.contains(uid));
+                Ok(())
+            }
         }
     }
 

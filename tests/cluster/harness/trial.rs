@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use futures::FutureExt;
@@ -50,17 +51,18 @@ pub(crate) fn run(tests: &[Test]) -> Result<ExitCode> {
         |trial: &Trial| !arguments.is_filtered_out(trial) && !arguments.is_ignored(trial);
     if !arguments.list && trials.iter().any(selected) {
         runtime.spawn(stop_when_interrupted(cluster.clone()));
+        let begin = Instant::now();
         let started = runtime
             .block_on(ControlPlane::start())
             .context("the control plane does not start")?;
+        // Said now, because the last words of a test run are those of the runner.
+        let (took, logs) = (begin.elapsed(), started.folder().display());
+        eprintln!("control plane ready after {took:.1?}, logs in {logs}");
         cluster.get_or_init(|| started);
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(cluster) = cluster.get() {
         cluster.stop(conclusion.has_failed());
-        if conclusion.has_failed() {
-            eprintln!("logs: {}", cluster.folder().display());
-        }
     }
     Ok(conclusion.exit_code())
 }
