@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Node, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Namespace, Node, Pod};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_pod_of_kube_scheduler_runs_on_a_simulated_node_and_succeeds,
     a_pod_of_others_runs_until_it_is_deleted,
     a_process_is_measured_and_stopped_or_killed,
+    a_sandbox_that_is_cleared_leaves_nothing_behind,
     a_service_account_may_do_what_its_role_says_and_nothing_else,
     a_time_out_says_what_was_wrong_last,
     everything_a_client_writes_is_in_the_audit_log,
@@ -246,6 +247,37 @@ async fn the_tools_of_a_user_run(sandbox: Sandbox) -> Result<()> {
         .ok()?;
     ensure!(judged.contains("Skipped: 1"), "{judged}");
     Ok(())
+}
+
+async fn a_sandbox_that_is_cleared_leaves_nothing_behind(sandbox: Sandbox) -> Result<()> {
+    let second = Sandbox::new(sandbox.cluster.clone(), "second").await?;
+    ensure!(
+        second.namespace != sandbox.namespace,
+        "two sandboxes share a namespace"
+    );
+    let node = second.node("n").create().await?;
+    second.pod("pod").on(&node).create().await?;
+    second.pod_in_phase("pod", "Running").await?;
+
+    second.clear().await?;
+    let nodes: Api<Node> = Api::all(sandbox.client());
+    let namespaces: Api<Namespace> = Api::all(sandbox.client());
+    eventually(seconds(20), async || {
+        ensure!(
+            nodes.get_opt(&node).await?.is_none(),
+            "the node is still there"
+        );
+        ensure!(
+            second.pods().get_opt("pod").await?.is_none(),
+            "the pod is still there"
+        );
+        ensure!(
+            namespaces.get_opt(&second.namespace).await?.is_none(),
+            "the namespace is still there"
+        );
+        Ok(())
+    })
+    .await
 }
 
 async fn everything_a_client_writes_is_in_the_audit_log(sandbox: Sandbox) -> Result<()> {

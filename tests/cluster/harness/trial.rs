@@ -81,7 +81,7 @@ fn trial(test: Test, cluster: &Shared, runtime: &Handle) -> Trial {
             .clone();
         runtime
             .block_on(in_sandbox(cluster, test))
-            .map_err(|error| Failed::from(format!("{error:?}")))
+            .map_err(|error| Failed::from(format!("{error:#}")))
     })
 }
 
