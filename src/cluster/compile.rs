@@ -60,13 +60,15 @@ fn dependency_order(requests: &[Request<'_>], goal: Goal) -> Vec<usize> {
     if goal.is_static() || requests.iter().all(|request| request.task().after.is_empty()) {
         return all.collect();
     }
-    let find: HashMap<(&str, &str), usize> = all
-        .clone()
-        .map(|at| ((requests[at].batch.key.as_str(), requests[at].task().name.as_str()), at))
-        .collect();
+    let mut find: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+    for (at, request) in requests.iter().enumerate() {
+        let key = (request.batch.key.as_str(), request.task().name.as_str());
+        find.entry(key).or_default().push(at);
+    }
     let before = |at: usize| -> Vec<usize> {
         let (batch, task) = (requests[at].batch, requests[at].task());
-        task.after.iter().filter_map(|name| find.get(&(batch.key.as_str(), name.as_str()))).copied().collect()
+        let names = task.after.iter();
+        names.filter_map(|name| find.get(&(batch.key.as_str(), name.as_str()))).flatten().copied().collect()
     };
     let mut order = Vec::new();
     let mut seen = vec![false; requests.len()];
@@ -90,8 +92,8 @@ struct Compiler<'a> {
     /// Distinct placement rules, and for each class whether its nodes are admitted by them.
     placements: Vec<&'a Placement>,
     admitted: Vec<Vec<bool>>,
-    /// Where each task stands in the problem; `None` for those set aside.
-    placed: HashMap<(&'a str, &'a str), Option<usize>>,
+    /// Where each request of a task stands in the problem; `None` for those set aside.
+    placed: HashMap<(&'a str, &'a str), Vec<Option<usize>>>,
     problem: Problem,
 }
 
@@ -133,7 +135,10 @@ impl<'a> Compiler<'a> {
         let key = (request.batch.key.as_str(), task.name.as_str());
         let after: Vec<Option<usize>> = match self.goal.is_static() {
             true => Vec::new(),
-            false => task.after.iter().filter_map(|name| self.placed.get(&(key.0, name.as_str())).copied()).collect(),
+            false => {
+                let names = task.after.iter();
+                names.filter_map(|name| self.placed.get(&(key.0, name.as_str()))).flatten().copied().collect()
+            }
         };
         let modes = self.modes(task);
         let place = match after.iter().copied().collect::<Option<Vec<usize>>>() {
@@ -161,7 +166,7 @@ impl<'a> Compiler<'a> {
                 Some(self.problem.tasks.len() - 1)
             }
         };
-        self.placed.insert(key, place);
+        self.placed.entry(key).or_default().push(place);
     }
 
     fn batch(&mut self, batch: &Batch) -> usize {

@@ -39,6 +39,21 @@ pub enum Unit {
     Milli,
 }
 
+impl Unit {
+    /// A value of this unit for people: `512.3s`, `1.2345`, `6.0`.
+    pub fn show(self, value: i64) -> String {
+        let (scale, decimals, suffix) = match self {
+            Unit::Ms => (1e3, 1, "s"),
+            Unit::Micro => (1e6, 4, ""),
+            Unit::Milli => (1e3, 3, ""),
+        };
+        let text = format!("{:.decimals$}", value as f64 / scale);
+        let short = text.trim_end_matches('0');
+        let point = if short.ends_with('.') { "0" } else { "" };
+        format!("{short}{point}{suffix}")
+    }
+}
+
 impl Goal {
     /// Every goal.
     pub const ALL: [Goal; 5] = [
