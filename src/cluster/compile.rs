@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{explain, modes, snapshot};
 use crate::constraint;
 use crate::model::{
-    Batch, Exact, Goal, Hold, Millis, Mode, NodeClass, Placement, PlannedBatch, PlannedTask, Problem, Reason,
-    Resources, Run, Snapshot, Task, Unplaced, ceil_i64,
+    Batch, Exact, Goal, Hold, Millis, Mode, NodeClass, Placement, PlannedBatch, PlannedTask,
+    Problem, Reason, Resources, Run, Snapshot, Task, Unplaced, ceil_i64,
 };
 
 /// Copies of one task that want a place.
@@ -57,7 +57,11 @@ fn without_time(snapshot: &Snapshot) -> Snapshot {
 /// Indices of the requests, each after those that it depends on. Cycles were refused at intake.
 fn dependency_order(requests: &[Request<'_>], goal: Goal) -> Vec<usize> {
     let all = 0..requests.len();
-    if goal.is_static() || requests.iter().all(|request| request.task().after.is_empty()) {
+    if goal.is_static()
+        || requests
+            .iter()
+            .all(|request| request.task().after.is_empty())
+    {
         return all.collect();
     }
     let mut find: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
@@ -68,7 +72,11 @@ fn dependency_order(requests: &[Request<'_>], goal: Goal) -> Vec<usize> {
     let before = |at: usize| -> Vec<usize> {
         let (batch, task) = (requests[at].batch, requests[at].task());
         let names = task.after.iter();
-        names.filter_map(|name| find.get(&(batch.key.as_str(), name.as_str()))).flatten().copied().collect()
+        names
+            .filter_map(|name| find.get(&(batch.key.as_str(), name.as_str())))
+            .flatten()
+            .copied()
+            .collect()
     };
     let mut order = Vec::new();
     let mut seen = vec![false; requests.len()];
@@ -107,8 +115,19 @@ impl<'a> Compiler<'a> {
             if !placements.contains(&&task.placement) {
                 placements.push(&task.placement);
             }
-            let shape = [&task.own, &task.shape.beside, &task.shape.init_peak, &task.shape.pod_level, &task.shape.overhead];
-            names.extend(shape.into_iter().flat_map(Resources::iter).map(|(name, _)| name));
+            let shape = [
+                &task.own,
+                &task.shape.beside,
+                &task.shape.init_peak,
+                &task.shape.pod_level,
+                &task.shape.overhead,
+            ];
+            names.extend(
+                shape
+                    .into_iter()
+                    .flat_map(Resources::iter)
+                    .map(|(name, _)| name),
+            );
             names.extend(task.ranges.keys().map(String::as_str));
         }
         names.insert(crate::model::PODS);
@@ -123,7 +142,11 @@ impl<'a> Compiler<'a> {
             problem: Problem {
                 goal,
                 resources,
-                nodes: snapshot.nodes.iter().map(|node| node.name.clone()).collect(),
+                nodes: snapshot
+                    .nodes
+                    .iter()
+                    .map(|node| node.name.clone())
+                    .collect(),
                 classes,
                 ..Problem::default()
             },
@@ -137,7 +160,11 @@ impl<'a> Compiler<'a> {
             true => Vec::new(),
             false => {
                 let names = task.after.iter();
-                names.filter_map(|name| self.placed.get(&(key.0, name.as_str()))).flatten().copied().collect()
+                names
+                    .filter_map(|name| self.placed.get(&(key.0, name.as_str())))
+                    .flatten()
+                    .copied()
+                    .collect()
             }
         };
         let modes = self.modes(task);
@@ -148,8 +175,16 @@ impl<'a> Compiler<'a> {
                 None
             }
             None => {
-                let message = format!("depends on {}, and not all of that can be placed", task.after.join(", "));
-                self.set_aside(request, Reason::DependencyUnplaced, &message, Some("place what it depends on".into()));
+                let message = format!(
+                    "depends on {}, and not all of that can be placed",
+                    task.after.join(", ")
+                );
+                self.set_aside(
+                    request,
+                    Reason::DependencyUnplaced,
+                    &message,
+                    Some("place what it depends on".into()),
+                );
                 None
             }
             Some(after) => {
@@ -171,41 +206,65 @@ impl<'a> Compiler<'a> {
 
     fn batch(&mut self, batch: &Batch) -> usize {
         let known = &mut self.problem.batches;
-        known.iter().rposition(|one| one.key == batch.key).unwrap_or_else(|| {
-            known.push(PlannedBatch {
-                key: batch.key.clone(),
-                weight: batch.weight,
-            });
-            known.len() - 1
-        })
+        known
+            .iter()
+            .rposition(|one| one.key == batch.key)
+            .unwrap_or_else(|| {
+                known.push(PlannedBatch {
+                    key: batch.key.clone(),
+                    weight: batch.weight,
+                });
+                known.len() - 1
+            })
     }
 
-    fn set_aside(&mut self, request: &Request<'_>, reason: Reason, message: &str, fix: Option<String>) {
+    fn set_aside(
+        &mut self,
+        request: &Request<'_>,
+        reason: Reason,
+        message: &str,
+        fix: Option<String>,
+    ) {
         let task = request.task();
-        self.problem.unplaceable.extend(request.copies.iter().map(|copy| Unplaced {
-            batch: request.batch.key.clone(),
-            task: task.name.clone(),
-            copy: *copy,
-            reason,
-            message: message.to_owned(),
-            fix: fix.clone(),
-        }));
+        self.problem
+            .unplaceable
+            .extend(request.copies.iter().map(|copy| Unplaced {
+                batch: request.batch.key.clone(),
+                task: task.name.clone(),
+                copy: *copy,
+                reason,
+                message: message.to_owned(),
+                fix: fix.clone(),
+            }));
     }
 
     /// All modes of a task that can run, without the dominated ones.
     fn modes(&self, task: &Task) -> Vec<Mode> {
-        let admitted = self.placements.iter().position(|rules| **rules == task.placement);
+        let admitted = self
+            .placements
+            .iter()
+            .position(|rules| **rules == task.placement);
         let Some(admitted) = admitted.map(|at| &self.admitted[at]) else {
             return Vec::new();
         };
         let sized = task.sized.as_deref().unwrap_or_default();
-        let largest = self.snapshot.nodes.iter().map(|node| node.allocatable.get(sized)).max();
+        let largest = self
+            .snapshot
+            .nodes
+            .iter()
+            .map(|node| node.allocatable.get(sized))
+            .max();
         let mut found: Vec<Mode> = Vec::new();
         for size in modes::sizes(task).unwrap_or_default() {
             let Some(value) = modes::value(task, self.goal, &size, largest.unwrap_or(0)) else {
                 continue;
             };
-            let demand: Vec<i64> = self.problem.resources.iter().map(|name| size.effective.get(name)).collect();
+            let demand: Vec<i64> = self
+                .problem
+                .resources
+                .iter()
+                .map(|name| size.effective.get(name))
+                .collect();
             let mut durations = Durations::default();
             let runs: Vec<Run> = (0..self.problem.classes.len())
                 .filter(|class| admitted[*class])
@@ -213,7 +272,9 @@ impl<'a> Compiler<'a> {
                 .collect();
             let room: u64 = runs
                 .iter()
-                .map(|run| u64::from(run.slots) * self.problem.classes[run.class].nodes.len() as u64)
+                .map(|run| {
+                    u64::from(run.slots) * self.problem.classes[run.class].nodes.len() as u64
+                })
                 .sum();
             if room >= u64::from(size.pods) {
                 found.push(Mode {
@@ -228,7 +289,14 @@ impl<'a> Compiler<'a> {
         without_dominated(found, self.goal)
     }
 
-    fn run(&self, task: &Task, size: &modes::Size, demand: &[i64], class: usize, durations: &mut Durations) -> Option<Run> {
+    fn run(
+        &self,
+        task: &Task,
+        size: &modes::Size,
+        demand: &[i64],
+        class: usize,
+        durations: &mut Durations,
+    ) -> Option<Run> {
         let room = &self.problem.classes[class];
         let slots = slots(&room.free, demand);
         if slots == 0 {
@@ -255,7 +323,12 @@ impl<'a> Compiler<'a> {
 struct Durations(BTreeMap<Exact, Option<(Millis, Millis, Millis)>>);
 
 impl Durations {
-    fn get(&mut self, task: &Task, work: &Exact, speed: &Exact) -> Option<(Millis, Millis, Millis)> {
+    fn get(
+        &mut self,
+        task: &Task,
+        work: &Exact,
+        speed: &Exact,
+    ) -> Option<(Millis, Millis, Millis)> {
         *self
             .0
             .entry(speed.clone())
@@ -272,20 +345,38 @@ fn slots(free: &[i64], demand: &[i64]) -> u32 {
 
 /// Groups nodes that no task can tell apart, and tells which rules admit each group. Nodes that
 /// no rule admits are in no group.
-fn classify(snapshot: &Snapshot, placements: &[&Placement], resources: &[String]) -> (Vec<NodeClass>, Vec<Vec<bool>>) {
-    type Signature<'a> = (Vec<bool>, Vec<i64>, Vec<i64>, &'a [Hold], [Option<&'a Exact>; 3]);
-    let amounts = |of: &Resources| -> Vec<i64> { resources.iter().map(|name| of.get(name)).collect() };
+fn classify(
+    snapshot: &Snapshot,
+    placements: &[&Placement],
+    resources: &[String],
+) -> (Vec<NodeClass>, Vec<Vec<bool>>) {
+    type Signature<'a> = (
+        Vec<bool>,
+        Vec<i64>,
+        Vec<i64>,
+        &'a [Hold],
+        [Option<&'a Exact>; 3],
+    );
+    let amounts =
+        |of: &Resources| -> Vec<i64> { resources.iter().map(|name| of.get(name)).collect() };
     let mut known: HashMap<Signature<'_>, usize> = HashMap::new();
     let mut classes: Vec<NodeClass> = Vec::new();
     let mut admitted: Vec<Vec<bool>> = vec![Vec::new(); placements.len()];
     for (index, node) in snapshot.nodes.iter().enumerate() {
-        let open: Vec<bool> = placements.iter().map(|rules| constraint::admits(rules, node).is_ok()).collect();
+        let open: Vec<bool> = placements
+            .iter()
+            .map(|rules| constraint::admits(rules, node).is_ok())
+            .collect();
         if !open.contains(&true) {
             continue;
         }
         let holds = snapshot.holds[index].as_slice();
         let free = amounts(&snapshot.free[index]);
-        let figures = [Some(&node.speed), Some(&node.price), node.read_bandwidth.as_ref()];
+        let figures = [
+            Some(&node.speed),
+            Some(&node.price),
+            node.read_bandwidth.as_ref(),
+        ];
         let signature = (open, free, amounts(&node.allocatable), holds, figures);
         if let Some(&class) = known.get(&signature) {
             classes[class].nodes.push(index);
@@ -308,7 +399,11 @@ fn classify(snapshot: &Snapshot, placements: &[&Placement], resources: &[String]
 /// Drops each mode for which another one is at least as good in every respect, wherever it runs.
 fn without_dominated(modes: Vec<Mode>, goal: Goal) -> Vec<Mode> {
     let at_least = |a: &Mode, b: &Mode| {
-        let value = if goal.is_maximised() { a.value >= b.value } else { a.value <= b.value };
+        let value = if goal.is_maximised() {
+            a.value >= b.value
+        } else {
+            a.value <= b.value
+        };
         value
             && a.pods <= b.pods
             && a.demand.iter().zip(&b.demand).all(|(a, b)| a <= b)

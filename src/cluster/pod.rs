@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as k8s;
 
+use super::placement;
 use super::requests::{self, RequestError};
 use crate::api::{GROUP, annotation, label};
-use super::placement;
 use crate::model::{Millis, Placement, Resources};
 
 /// A pod of anybody.
@@ -206,9 +206,11 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
             .filter(|spec| spec.node_name.is_none())
             .map(placement::read),
         containers: containers(pod),
-        disrupted: status.conditions.iter().flatten().any(|condition| {
-            condition.type_ == "DisruptionTarget" && condition.status == "True"
-        }),
+        disrupted: status
+            .conditions
+            .iter()
+            .flatten()
+            .any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True"),
         started: started(&status),
         accepted: status.start_time.as_ref().map(|time| time.0),
         exit: exit(&status),

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::Memory;
 use super::manifest::{self, Intent};
-use super::plan::{self, Launch};
+use super::plan::Launch;
 use super::status;
 use super::track::{Copy, State, Tracked};
 use super::world::{Action, BindPod, CreatePod, DeletePod, ObjectId, Observed};
-use super::Memory;
 use crate::api::Reason;
 use crate::cluster::pod::Pod;
 use crate::constraint;
@@ -27,7 +27,11 @@ pub fn settle(observed: &Observed, batches: &[Tracked]) -> Vec<Action> {
         }
         let held = status::must_stop(tracked, observed.now);
         for copy in &tracked.copies {
-            actions.extend(copy.leftover.iter().map(|pod| delete(pod, Reason::NodeRejected)));
+            actions.extend(
+                copy.leftover
+                    .iter()
+                    .map(|pod| delete(pod, Reason::NodeRejected)),
+            );
             if let Some(reason) = held.or(give_up(copy)) {
                 let live = copy.live().filter(|pod| !pod.terminating);
                 actions.extend(live.map(|pod| delete(pod, reason)));
@@ -44,7 +48,11 @@ pub fn launches(batches: &[Tracked], memory: &Memory) -> Vec<Action> {
     let launches = &memory.planned.launches;
     let mut actions = Vec::new();
     for tracked in batches {
-        for copy in tracked.copies.iter().filter(|copy| matches!(copy.state, State::Waiting { .. })) {
+        for copy in tracked
+            .copies
+            .iter()
+            .filter(|copy| matches!(copy.state, State::Waiting { .. }))
+        {
             if let Some(launch) = launches.get(&tracked.copy_id(copy)) {
                 actions.extend(create(tracked, copy, launch, memory));
             }
@@ -82,7 +90,10 @@ fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> V
         return Vec::new();
     };
     let id = tracked.copy_id(copy);
-    let name_taken = memory.refusals.get(&id).is_some_and(|refusal| refusal.name_taken);
+    let name_taken = memory
+        .refusals
+        .get(&id)
+        .is_some_and(|refusal| refusal.name_taken);
     let pod = |(worker, node): (usize, &String)| {
         let intent = Intent {
             tracked,
@@ -111,19 +122,31 @@ fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> V
 /// Binds every pod of the attempt that is not bound yet, or gives the whole attempt back: the pods are
 /// checked as the API server returned them, against what the nodes hold now.
 fn bind(tracked: &Tracked, copy: &Copy, room: &mut Room<'_>) -> Vec<Action> {
-    let unbound: Vec<&Pod> = copy.pods.iter().map(AsRef::as_ref).filter(|pod| pod.node.is_none()).collect();
+    let unbound: Vec<&Pod> = copy
+        .pods
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|pod| pod.node.is_none())
+        .collect();
     if unbound.is_empty() {
         return Vec::new();
     }
     if !room.take(&unbound) {
-        return copy.live().map(|pod| delete(pod, Reason::WaitingForCapacity)).collect();
+        return copy
+            .live()
+            .map(|pod| delete(pod, Reason::WaitingForCapacity))
+            .collect();
     }
     let bind = |pod: &Pod| {
         Action::Bind(BindPod {
             copy: tracked.copy_id(copy),
             pod: id_of(pod),
             resource_version: pod.resource_version.clone(),
-            node: pod.own.as_ref().map(|own| own.node.clone()).unwrap_or_default(),
+            node: pod
+                .own
+                .as_ref()
+                .map(|own| own.node.clone())
+                .unwrap_or_default(),
         })
     };
     unbound.into_iter().map(bind).collect()
@@ -139,7 +162,12 @@ impl<'a> Room<'a> {
         let mut nodes: HashMap<&str, (&Node, Resources)> = observed
             .nodes
             .iter()
-            .map(|node| (node.name.as_str(), (node.as_ref(), node.allocatable.clone())))
+            .map(|node| {
+                (
+                    node.name.as_str(),
+                    (node.as_ref(), node.allocatable.clone()),
+                )
+            })
             .collect();
         for pod in observed.pods.iter().filter(|pod| !pod.is_finished()) {
             let Some(name) = pod.node.as_deref() else {
@@ -159,7 +187,10 @@ impl<'a> Room<'a> {
     fn take(&mut self, pods: &[&Pod]) -> bool {
         let mut taken: HashMap<&'a str, Resources> = HashMap::new();
         for pod in pods {
-            let meant = pod.own.as_ref().map(|own| (own.node.as_str(), own.placement.as_ref()));
+            let meant = pod
+                .own
+                .as_ref()
+                .map(|own| (own.node.as_str(), own.placement.as_ref()));
             let Some((name, placement)) = meant else {
                 return false;
             };
@@ -180,6 +211,3 @@ impl<'a> Room<'a> {
         true
     }
 }
-
-/// The nodes that rest after a rejection, for the time to look again.
-pub use plan::resting;

@@ -45,7 +45,10 @@ pub struct Intent<'a> {
 /// long, or where a pod of that name belongs to somebody else.
 pub fn name(intent: &Intent<'_>) -> String {
     let batch = &intent.tracked.id;
-    let mut plain = format!("{}-{}-{}-{}", batch.name, intent.spec.name, intent.copy.copy, intent.copy.attempt);
+    let mut plain = format!(
+        "{}-{}-{}-{}",
+        batch.name, intent.spec.name, intent.copy.copy, intent.copy.attempt
+    );
     if intent.workers > 1 {
         plain += &format!("-{}", intent.worker);
     }
@@ -159,15 +162,24 @@ fn add_environment(container: &mut Value, intent: &Intent<'_>) {
 /// pod Guaranteed by accident.
 fn write_requests(container: &mut Value, task: &Task, requests: &Resources) {
     let before = container["resources"].clone();
-    let text = |group: &str, name: &str| before[group].get(name).map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
-    let amount = |group: &str, name: &str| text(group, name).and_then(|text| quantity::amount(name, &text).ok());
-    let computed = requests.iter().filter(|(name, _)| task.ranges.contains_key(*name));
+    let text = |group: &str, name: &str| {
+        before[group]
+            .get(name)
+            .map(|value| value.as_str().map_or(value.to_string(), str::to_owned))
+    };
+    let amount = |group: &str, name: &str| {
+        text(group, name).and_then(|text| quantity::amount(name, &text).ok())
+    };
+    let computed = requests
+        .iter()
+        .filter(|(name, _)| task.ranges.contains_key(*name));
     for (name, value) in computed {
         let written = quantity::format(name, value);
         container["resources"]["requests"][name] = json!(written);
         let (request, limit) = (amount("requests", name), amount("limits", name));
         let whole = is_extended(name) || name.starts_with("hugepages-");
-        let follows = limit.is_some_and(|limit| request.is_none_or(|request| request == limit) || limit < value);
+        let follows = limit
+            .is_some_and(|limit| request.is_none_or(|request| request == limit) || limit < value);
         let capped = name == MEMORY && limit.is_none() && !cpu_is_guaranteed(&before);
         if whole || follows || capped {
             container["resources"]["limits"][name] = json!(written);
@@ -182,7 +194,7 @@ fn cpu_is_guaranteed(resources: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PodShape, Placement, Range, Scaling, Workers, exact};
+    use crate::model::{Placement, PodShape, Range, Scaling, Workers, exact};
 
     fn task(ranges: &[&str]) -> Task {
         let range = Range {
@@ -196,7 +208,10 @@ mod tests {
             weight: 1,
             container: "main".into(),
             own: Resources::default(),
-            ranges: ranges.iter().map(|name| ((*name).to_owned(), range)).collect(),
+            ranges: ranges
+                .iter()
+                .map(|name| ((*name).to_owned(), range))
+                .collect(),
             sized: None,
             shape: PodShape::default(),
             placement: Placement::default(),
@@ -223,24 +238,39 @@ mod tests {
     #[test]
     fn devices_are_limits_too() {
         let found = written(json!({}), &[("nvidia.com/gpu", 4)]);
-        assert_eq!(found, json!({"requests": {"nvidia.com/gpu": "4"}, "limits": {"nvidia.com/gpu": "4"}}));
+        assert_eq!(
+            found,
+            json!({"requests": {"nvidia.com/gpu": "4"}, "limits": {"nvidia.com/gpu": "4"}})
+        );
     }
 
     #[test]
     fn a_guaranteed_pod_stays_guaranteed_and_a_burstable_one_burstable() {
         let same = json!({"requests": {"cpu": "1"}, "limits": {"cpu": 1}});
-        assert_eq!(written(same, &[("cpu", 3000)]), json!({"requests": {"cpu": "3"}, "limits": {"cpu": "3"}}));
+        assert_eq!(
+            written(same, &[("cpu", 3000)]),
+            json!({"requests": {"cpu": "3"}, "limits": {"cpu": "3"}})
+        );
         let more = json!({"requests": {"cpu": "1"}, "limits": {"cpu": "8"}});
-        assert_eq!(written(more, &[("cpu", 3000)]), json!({"requests": {"cpu": "3"}, "limits": {"cpu": "8"}}));
+        assert_eq!(
+            written(more, &[("cpu", 3000)]),
+            json!({"requests": {"cpu": "3"}, "limits": {"cpu": "8"}})
+        );
         let less = json!({"requests": {"cpu": "1"}, "limits": {"cpu": "2"}});
-        assert_eq!(written(less, &[("cpu", 3000)]), json!({"requests": {"cpu": "3"}, "limits": {"cpu": "3"}}));
+        assert_eq!(
+            written(less, &[("cpu", 3000)]),
+            json!({"requests": {"cpu": "3"}, "limits": {"cpu": "3"}})
+        );
     }
 
     #[test]
     fn computed_memory_is_its_own_limit_unless_that_would_make_the_pod_guaranteed() {
         let free = written(json!({"requests": {"cpu": "1"}}), &[("memory", 1 << 30)]);
         assert_eq!(free["limits"], json!({"memory": "1Gi"}));
-        let half = written(json!({"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}), &[("memory", 1 << 30)]);
+        let half = written(
+            json!({"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}),
+            &[("memory", 1 << 30)],
+        );
         assert_eq!(half["limits"], json!({"cpu": "1"}));
     }
 }

@@ -21,7 +21,8 @@ use crate::model::Batch;
 use plan::Planned;
 use track::{State, Tracked};
 pub use world::{
-    Action, BindPod, CopyId, CreatePod, DeletePod, Event, Fact, ObjectId, Observed, Outcome, Report, Search, World,
+    Action, BindPod, CopyId, CreatePod, DeletePod, Event, Fact, ObjectId, Observed, Outcome,
+    Report, Search, World,
 };
 
 /// How long a copy whose pod the API server refused waits for the next try; doubled from time to time.
@@ -64,7 +65,10 @@ struct Refusal {
 ///
 /// A round either settles what exists (binds, deletes) or plans what waits, and looks again at once after
 /// it wrote anything; so each plan stands on what the writes before it made of the cluster.
-pub async fn round<W: World>(world: &mut W, memory: &mut Memory) -> Result<Option<Duration>, W::Error> {
+pub async fn round<W: World>(
+    world: &mut W,
+    memory: &mut Memory,
+) -> Result<Option<Duration>, W::Error> {
     let observed = world.observe().await?; // I/O
     let batches = track::track(&observed, memory);
     note_ended(world, &batches, memory);
@@ -77,7 +81,9 @@ pub async fn round<W: World>(world: &mut W, memory: &mut Memory) -> Result<Optio
         pace = pace.max(act(world, memory, &observed, &batches, &actions).await); // I/O
     }
 
-    let overdue = memory.reported.is_none_or(|last| track::after(last, REPORT_INTERVAL) <= observed.now);
+    let overdue = memory
+        .reported
+        .is_none_or(|last| track::after(last, REPORT_INTERVAL) <= observed.now);
     if pace == Pace::Idle || overdue {
         let report = report(&observed, &batches, memory);
         world.report(report).await; // I/O
@@ -132,13 +138,23 @@ async fn act<W: World>(
     pace
 }
 
-fn succeeded<W: World>(world: &mut W, memory: &mut Memory, observed: &Observed, batches: &[Tracked], action: &Action) {
+fn succeeded<W: World>(
+    world: &mut W,
+    memory: &mut Memory,
+    observed: &Observed,
+    batches: &[Tracked],
+    action: &Action,
+) {
     match action {
         Action::Create(create) => _ = memory.refusals.remove(&create.copy),
         Action::Bind(bind) => {
-            let batch = batches.iter().find(|tracked| tracked.id.uid == bind.copy.batch_uid);
+            let batch = batches
+                .iter()
+                .find(|tracked| tracked.id.uid == bind.copy.batch_uid);
             let created = batch.and_then(|tracked| track::created(&tracked.object));
-            if let Some(wait) = created.and_then(|created| Duration::try_from(observed.now.duration_since(created)).ok()) {
+            if let Some(wait) = created
+                .and_then(|created| Duration::try_from(observed.now.duration_since(created)).ok())
+            {
                 world.note(Fact::QueueWait { wait });
             }
         }
@@ -149,7 +165,9 @@ fn succeeded<W: World>(world: &mut W, memory: &mut Memory, observed: &Observed, 
 impl Memory {
     fn refuse(&mut self, copy: &CopyId, message: &str, now: Timestamp) {
         let count = self.refusals.get(copy).map_or(0, |refusal| refusal.count) + 1;
-        let wait = REFUSAL_DELAY.saturating_mul(1 << (count - 1).min(10)).min(LONGEST_REFUSAL_DELAY);
+        let wait = REFUSAL_DELAY
+            .saturating_mul(1 << (count - 1).min(10))
+            .min(LONGEST_REFUSAL_DELAY);
         let refusal = Refusal {
             message: message.to_owned(),
             until: track::after(now, wait),
@@ -177,8 +195,14 @@ fn report(observed: &Observed, batches: &[Tracked], memory: &Memory) -> Report {
 /// When time alone changes something: a backoff, a deadline or a ttl ends, or a node has rested.
 fn wake(observed: &Observed, batches: &[Tracked], memory: &Memory, pace: Pace) -> Option<Duration> {
     let now = observed.now;
-    let moments = batches.iter().filter_map(|tracked| status::next_moment(tracked, now));
-    let refusals = memory.refusals.values().map(|refusal| refusal.until).filter(|until| *until > now);
+    let moments = batches
+        .iter()
+        .filter_map(|tracked| status::next_moment(tracked, now));
+    let refusals = memory
+        .refusals
+        .values()
+        .map(|refusal| refusal.until)
+        .filter(|until| *until > now);
     let rested = plan::resting(batches, now).into_values();
     let next = moments.chain(refusals).chain(rested).min();
     let next = next.and_then(|time| Duration::try_from(time.duration_since(now)).ok());
@@ -219,8 +243,12 @@ fn note_tasks<W: World>(world: &mut W, batches: &[Tracked], memory: &Memory) {
     for tracked in batches {
         for copy in &tracked.copies {
             let phase = task_status::phase(copy);
-            let wait = (phase == TaskPhase::Waiting).then(|| memory.planned.waits.get(&tracked.copy_id(copy))).flatten();
-            *counts.entry((phase, wait.map(|wait| wait.reason))).or_default() += 1;
+            let wait = (phase == TaskPhase::Waiting)
+                .then(|| memory.planned.waits.get(&tracked.copy_id(copy)))
+                .flatten();
+            *counts
+                .entry((phase, wait.map(|wait| wait.reason)))
+                .or_default() += 1;
         }
     }
     world.note(Fact::Tasks { counts: &counts });

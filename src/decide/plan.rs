@@ -14,7 +14,10 @@ use crate::api::PlanStatus;
 use crate::cluster::compile::{self, Request};
 use crate::cluster::pod::PredictedMillis;
 use crate::cluster::{duration, explain, snapshot};
-use crate::model::{Algorithm, Assignment, Batch, Goal, Hold, Millis, Problem, Reason, Resources, Snapshot, Solution, ceil_i64};
+use crate::model::{
+    Algorithm, Assignment, Batch, Goal, Hold, Millis, Problem, Reason, Resources, Snapshot,
+    Solution, ceil_i64,
+};
 use crate::verify;
 
 /// What the newest plans say.
@@ -58,7 +61,12 @@ pub struct Wait {
 
 /// Plans again if anything that a plan depends on has changed since the last one. Launches stand only in
 /// the round that planned them.
-pub async fn replan<W: World>(world: &mut W, observed: &Observed, batches: &[Tracked], memory: &mut Memory) {
+pub async fn replan<W: World>(
+    world: &mut W,
+    observed: &Observed,
+    batches: &[Tracked],
+    memory: &mut Memory,
+) {
     let (groups, held) = groups(observed, batches, memory);
     let now = observed.now;
     let mut snapshot = snapshot::take(&observed.nodes, &observed.pods, now);
@@ -73,7 +81,9 @@ pub async fn replan<W: World>(world: &mut W, observed: &Observed, batches: &[Tra
         waits: held,
         ..Planned::default()
     };
-    planned.plans.retain(|uid, _| batches.iter().any(|tracked| tracked.id.uid == *uid));
+    planned
+        .plans
+        .retain(|uid, _| batches.iter().any(|tracked| tracked.id.uid == *uid));
     let before = snapshot.clone();
     for group in &groups {
         let problem = compile::compile(&snapshot, &group.requests(), group.goal);
@@ -88,7 +98,11 @@ pub async fn replan<W: World>(world: &mut W, observed: &Observed, batches: &[Tra
             problem: &problem,
             solution: &solution,
             elapsed,
-            batches: problem.batches.iter().map(|batch| batch.key.clone()).collect(),
+            batches: problem
+                .batches
+                .iter()
+                .map(|batch| batch.key.clone())
+                .collect(),
         });
         let answer = Answer {
             problem: &problem,
@@ -100,7 +114,13 @@ pub async fn replan<W: World>(world: &mut W, observed: &Observed, batches: &[Tra
         planned.adopt(group, &answer);
         reserve(&mut snapshot, &problem, &solution);
     }
-    memory.fingerprint = Some(self::fingerprint(observed, batches, &groups, &before, &planned.launches));
+    memory.fingerprint = Some(self::fingerprint(
+        observed,
+        batches,
+        &groups,
+        &before,
+        &planned.launches,
+    ));
     memory.planned = planned;
 }
 
@@ -134,15 +154,24 @@ impl<'a> Group<'a> {
     /// The oldest batch says how to search. A first plan gets the whole time limit; what changes later is
     /// planned again in a tenth of it, since most of it is known.
     fn search(&self, memory: &Memory) -> Search {
-        let oldest = self.members.first().map(|member| &member.tracked.object.spec.optimizer);
+        let oldest = self
+            .members
+            .first()
+            .map(|member| &member.tracked.object.spec.optimizer);
         let optimizer = oldest.cloned().unwrap_or_default();
-        let millis = duration::parse(&optimizer.time_limit).and_then(|exact| ceil_i64(&exact)).unwrap_or(2000);
+        let millis = duration::parse(&optimizer.time_limit)
+            .and_then(|exact| ceil_i64(&exact))
+            .unwrap_or(2000);
         let limit = Duration::from_millis(millis.unsigned_abs());
         let known = |member: &Member<'_>| memory.planned.plans.contains_key(&member.tracked.id.uid);
         Search {
             algorithm: self.algorithm,
             seed: optimizer.seed.unsigned_abs(),
-            time_limit: if self.members.iter().all(known) { limit / 10 } else { limit },
+            time_limit: if self.members.iter().all(known) {
+                limit / 10
+            } else {
+                limit
+            },
             iterations: optimizer.iterations.map(i64::unsigned_abs),
         }
     }
@@ -152,7 +181,10 @@ impl<'a> Group<'a> {
 pub fn is_active(tracked: &Tracked) -> bool {
     let failed_fast = || {
         tracked.object.spec.failure_policy == crate::api::FailurePolicy::FailFast
-            && tracked.copies.iter().any(|copy| matches!(copy.state, State::Failed { .. }))
+            && tracked
+                .copies
+                .iter()
+                .any(|copy| matches!(copy.state, State::Failed { .. }))
     };
     tracked.batch.is_ok()
         && !tracked.is_deleting()
@@ -163,7 +195,11 @@ pub fn is_active(tracked: &Tracked) -> bool {
 
 /// Everything that waits, in groups by priority, goal and algorithm, highest priority and oldest first;
 /// and the copies that wait for something else than a place.
-fn groups<'a>(observed: &Observed, batches: &'a [Tracked], memory: &Memory) -> (Vec<Group<'a>>, HashMap<CopyId, Wait>) {
+fn groups<'a>(
+    observed: &Observed,
+    batches: &'a [Tracked],
+    memory: &Memory,
+) -> (Vec<Group<'a>>, HashMap<CopyId, Wait>) {
     let mut groups: BTreeMap<(std::cmp::Reverse<i32>, usize), Group<'a>> = BTreeMap::new();
     let mut kinds: Vec<(i32, Goal, Algorithm)> = Vec::new();
     let mut held = HashMap::new();
@@ -172,24 +208,34 @@ fn groups<'a>(observed: &Observed, batches: &'a [Tracked], memory: &Memory) -> (
         let optimizer = &tracked.object.spec.optimizer;
         for (task, releases) in waiting(tracked, batch, memory, observed.now, &mut held) {
             let class = tracked.object.spec.tasks[task].priority_class_name.as_ref();
-            let priority = class.and_then(|name| observed.priorities.get(name)).copied().unwrap_or(0);
+            let priority = class
+                .and_then(|name| observed.priorities.get(name))
+                .copied()
+                .unwrap_or(0);
             let kind = (priority, batch.goal, optimizer.algorithm);
-            let place = kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
-                kinds.push(kind);
-                kinds.len() - 1
-            });
-            let group = groups.entry((std::cmp::Reverse(priority), place)).or_insert_with(|| Group {
-                goal: batch.goal,
-                algorithm: optimizer.algorithm,
-                members: Vec::new(),
-            });
-            group.members.extend(releases.into_iter().map(|(release, copies)| Member {
-                tracked,
-                batch,
-                task,
-                copies,
-                release,
-            }));
+            let place = kinds
+                .iter()
+                .position(|known| *known == kind)
+                .unwrap_or_else(|| {
+                    kinds.push(kind);
+                    kinds.len() - 1
+                });
+            let group = groups
+                .entry((std::cmp::Reverse(priority), place))
+                .or_insert_with(|| Group {
+                    goal: batch.goal,
+                    algorithm: optimizer.algorithm,
+                    members: Vec::new(),
+                });
+            group
+                .members
+                .extend(releases.into_iter().map(|(release, copies)| Member {
+                    tracked,
+                    batch,
+                    task,
+                    copies,
+                    release,
+                }));
         }
     }
     (groups.into_values().collect(), held)
@@ -251,14 +297,21 @@ fn waiting<'a>(
         let refusal = memory.refusals.get(&id);
         let not_before = (*not_before).max(refusal.map(|refusal| refusal.until));
         let mut release = not_before.map_or(0, |time| millis_until(time, now));
-        let cause = refusal.map(|refusal| (Reason::PodRejected, refusal.message.clone())).or_else(|| cause.clone());
+        let cause = refusal
+            .map(|refusal| (Reason::PodRejected, refusal.message.clone()))
+            .or_else(|| cause.clone());
         let mut wait = (release > 0).then_some(cause).flatten();
         let mut closed = false;
         for (before, task) in batch.tasks.iter().enumerate() {
             if !batch.tasks[copy.task].after.contains(&task.name) {
                 continue;
             }
-            let message = || (Reason::WaitingForDependency, format!("waits until all of {} has succeeded", task.name));
+            let message = || {
+                (
+                    Reason::WaitingForDependency,
+                    format!("waits until all of {} has succeeded", task.name),
+                )
+            };
             match gates[before] {
                 Gate::Open if class(before) == class(copy.task) => {}
                 Gate::From(end) => {
@@ -273,10 +326,22 @@ fn waiting<'a>(
         }
         if let Some((reason, message)) = wait {
             let planned = None;
-            held.insert(id, Wait { reason, message, planned });
+            held.insert(
+                id,
+                Wait {
+                    reason,
+                    message,
+                    planned,
+                },
+            );
         }
         if !closed {
-            found.entry(copy.task).or_default().entry(release).or_default().push(copy);
+            found
+                .entry(copy.task)
+                .or_default()
+                .entry(release)
+                .or_default()
+                .push(copy);
         }
     }
     found
@@ -291,7 +356,10 @@ fn is_done(tracked: &Tracked, task: usize) -> bool {
 fn rest_nodes(snapshot: &mut Snapshot, batches: &[Tracked], now: Timestamp) {
     for (name, until) in resting(batches, now) {
         if let Some(at) = snapshot.find(&name) {
-            let all = snapshot.free[at].iter().filter(|(_, free)| *free > 0).collect();
+            let all = snapshot.free[at]
+                .iter()
+                .filter(|(_, free)| *free > 0)
+                .collect();
             snapshot.holds[at].push(Hold {
                 from: 0,
                 until: millis_until(until, now),
@@ -350,7 +418,12 @@ fn fingerprint(
                 let worker = own.map_or(0, |own| own.worker);
                 let node = snapshot::node_of(pod).unwrap_or_default();
                 let leaving = if pod.terminating { "-" } else { "" };
-                live.push((tracked.copy_id(copy), own.map_or(0, |own| own.attempt), worker, format!("{leaving}{node}")));
+                live.push((
+                    tracked.copy_id(copy),
+                    own.map_or(0, |own| own.attempt),
+                    worker,
+                    format!("{leaving}{node}"),
+                ));
             }
         }
     }
@@ -360,7 +433,11 @@ fn fingerprint(
             let id = member.tracked.copy_id(copy);
             if let Some(launch) = launched.get(&id) {
                 let pods = launch.nodes.iter().enumerate();
-                live.extend(pods.map(|(worker, node)| (id.clone(), copy.attempt, worker as u32, node.clone())));
+                live.extend(
+                    pods.map(|(worker, node)| {
+                        (id.clone(), copy.attempt, worker as u32, node.clone())
+                    }),
+                );
             } else {
                 let generation = member.tracked.object.metadata.generation.unwrap_or(0);
                 waiting.push((id, copy.attempt, member.release > 0, generation));
@@ -385,29 +462,44 @@ struct Answer<'a> {
 impl Planned {
     /// Takes over what a verified plan says: launches, waits, and the plan's figures for each batch in it.
     fn adopt(&mut self, group: &Group<'_>, answer: &Answer<'_>) {
-        let Answer { problem, solution, .. } = answer;
+        let Answer {
+            problem, solution, ..
+        } = answer;
         let mut members: HashMap<(&str, &str), &Member<'_>> = HashMap::new();
         for member in &group.members {
             let task = &member.batch.tasks[member.task];
             members.insert((member.batch.key.as_str(), task.name.as_str()), member);
         }
-        let batches: BTreeMap<&str, &Tracked> =
-            group.members.iter().map(|member| (member.tracked.id.uid.as_str(), member.tracked)).collect();
+        let batches: BTreeMap<&str, &Tracked> = group
+            .members
+            .iter()
+            .map(|member| (member.tracked.id.uid.as_str(), member.tracked))
+            .collect();
         for (uid, tracked) in batches {
-            let told = tracked.object.status.as_ref().and_then(|status| status.plan.as_ref());
+            let told = tracked
+                .object
+                .status
+                .as_ref()
+                .and_then(|status| status.plan.as_ref());
             let last = self.plans.get(uid).or(told).map_or(0, |plan| plan.revision);
             let plan = super::status::plan_status(solution, problem.goal, last + 1, answer.elapsed);
             self.plans.insert(uid.to_owned(), plan);
         }
         for assignment in &solution.plan.assignments {
             let task = &problem.tasks[assignment.task];
-            if let Some(member) = members.get(&(problem.batches[task.batch].key.as_str(), task.name.as_str())) {
+            if let Some(member) =
+                members.get(&(problem.batches[task.batch].key.as_str(), task.name.as_str()))
+            {
                 self.adopt_assignment(member, assignment, answer);
             }
         }
         for unplaced in &solution.plan.unplaced {
             if let Some(member) = members.get(&(unplaced.batch.as_str(), unplaced.task.as_str())) {
-                let fix = unplaced.fix.as_ref().map(|fix| format!("; {fix}")).unwrap_or_default();
+                let fix = unplaced
+                    .fix
+                    .as_ref()
+                    .map(|fix| format!("; {fix}"))
+                    .unwrap_or_default();
                 let wait = Wait {
                     reason: unplaced.reason,
                     message: format!("{}{fix}", unplaced.message),
@@ -418,17 +510,31 @@ impl Planned {
         }
     }
 
-    fn adopt_assignment(&mut self, member: &Member<'_>, assignment: &Assignment, answer: &Answer<'_>) {
+    fn adopt_assignment(
+        &mut self,
+        member: &Member<'_>,
+        assignment: &Assignment,
+        answer: &Answer<'_>,
+    ) {
         let problem = answer.problem;
         let uid = &member.tracked.id.uid;
         let id = copy_id(member, assignment.copy);
         let predicted = predicted(problem, assignment);
-        let start = track::after(answer.now, Duration::from_millis(assignment.start.unsigned_abs()));
+        let start = track::after(
+            answer.now,
+            Duration::from_millis(assignment.start.unsigned_abs()),
+        );
         let end = track::after(start, Duration::from_millis(predicted.total.unsigned_abs()));
         if assignment.start == 0 {
             let launch = Launch {
-                nodes: assignment.nodes.iter().map(|node| problem.nodes[*node].clone()).collect(),
-                requests: problem.tasks[assignment.task].modes[assignment.mode].requests.clone(),
+                nodes: assignment
+                    .nodes
+                    .iter()
+                    .map(|node| problem.nodes[*node].clone())
+                    .collect(),
+                requests: problem.tasks[assignment.task].modes[assignment.mode]
+                    .requests
+                    .clone(),
                 end,
                 predicted,
                 plan: self.plans.get(uid).map_or(1, |plan| plan.revision),
@@ -458,8 +564,16 @@ fn copy_id(member: &Member<'_>, copy: u32) -> CopyId {
 
 fn predicted(problem: &Problem, assignment: &Assignment) -> PredictedMillis {
     let mode = &problem.tasks[assignment.task].modes[assignment.mode];
-    let class_of = |node: &usize| problem.classes.iter().position(|class| class.nodes.binary_search(node).is_ok());
-    let runs = assignment.nodes.iter().filter_map(|node| mode.run_on(class_of(node)?));
+    let class_of = |node: &usize| {
+        problem
+            .classes
+            .iter()
+            .position(|class| class.nodes.binary_search(node).is_ok())
+    };
+    let runs = assignment
+        .nodes
+        .iter()
+        .filter_map(|node| mode.run_on(class_of(node)?));
     let slowest = runs.max_by_key(|run| run.duration);
     PredictedMillis {
         read: slowest.map_or(0, |run| run.read),
@@ -475,7 +589,12 @@ fn reserve(snapshot: &mut Snapshot, problem: &Problem, solution: &Solution) {
             .resources
             .iter()
             .cloned()
-            .zip(problem.tasks[assignment.task].modes[assignment.mode].demand.iter().copied())
+            .zip(
+                problem.tasks[assignment.task].modes[assignment.mode]
+                    .demand
+                    .iter()
+                    .copied(),
+            )
             .collect();
         for node in &assignment.nodes {
             snapshot.holds[*node].push(Hold {

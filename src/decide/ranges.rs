@@ -9,7 +9,9 @@ pub struct Ranges(Vec<(u32, u32)>);
 impl Ranges {
     /// Whether the copy is in the set.
     pub fn contains(&self, copy: u32) -> bool {
-        self.0.iter().any(|(first, last)| (*first..=*last).contains(&copy))
+        self.0
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&copy))
     }
 }
 
@@ -32,7 +34,11 @@ pub fn write(copies: &BTreeSet<u32>) -> String {
         }
     }
     let show = |(first, last): (u32, u32)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
     };
     runs.into_iter().map(show).collect::<Vec<_>>().join(",")
 }

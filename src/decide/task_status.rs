@@ -32,7 +32,11 @@ pub fn build(tracked: &Tracked, planned: &Planned, failed: bool) -> Vec<TaskStat
             best[copy.task] = Some((rank, copy));
         }
     }
-    for (task, (_, copy)) in best.into_iter().enumerate().filter_map(|(task, best)| Some((task, best?))) {
+    for (task, (_, copy)) in best
+        .into_iter()
+        .enumerate()
+        .filter_map(|(task, best)| Some((task, best?)))
+    {
         let mut status = details(tracked, copy, planned, failed);
         status.succeeded = ranges::write(&sets[task].0);
         status.failed = ranges::write(&sets[task].1);
@@ -55,7 +59,12 @@ fn rank(copy: &Copy) -> u8 {
 fn details(tracked: &Tracked, copy: &Copy, planned: &Planned, failed: bool) -> TaskStatus {
     let known = tracked.object.status.as_ref();
     let name = &tracked.object.spec.tasks[copy.task].name;
-    let before = known.and_then(|status| status.tasks.iter().find(|task| task.name == *name && task.copy == i64::from(copy.copy)));
+    let before = known.and_then(|status| {
+        status
+            .tasks
+            .iter()
+            .find(|task| task.name == *name && task.copy == i64::from(copy.copy))
+    });
     let mut status = TaskStatus {
         name: name.clone(),
         phase: phase(copy),
@@ -69,13 +78,24 @@ fn details(tracked: &Tracked, copy: &Copy, planned: &Planned, failed: bool) -> T
         _ => {}
     }
     let words = match &copy.state {
-        State::Waiting { .. } if failed => Some((Reason::BatchFailed, "the batch has failed".to_owned())),
-        State::Waiting { .. } if tracked.object.spec.suspend => Some((Reason::Suspended, "spec.suspend is true".to_owned())),
-        State::Waiting { cause, .. } => waiting(tracked, copy, planned, cause.as_ref(), &mut status),
+        State::Waiting { .. } if failed => {
+            Some((Reason::BatchFailed, "the batch has failed".to_owned()))
+        }
+        State::Waiting { .. } if tracked.object.spec.suspend => {
+            Some((Reason::Suspended, "spec.suspend is true".to_owned()))
+        }
+        State::Waiting { cause, .. } => {
+            waiting(tracked, copy, planned, cause.as_ref(), &mut status)
+        }
         State::Starting => Some((Reason::Starting, "its containers do not run yet".to_owned())),
-        State::Ending { .. } => Some((Reason::Starting, "pods of the last attempt must go first".to_owned())),
+        State::Ending { .. } => Some((
+            Reason::Starting,
+            "pods of the last attempt must go first".to_owned(),
+        )),
         State::Failed { reason, message } => Some((*reason, message.clone())),
-        State::Skipped { because_of } => Some((Reason::DependencyFailed, format!("{because_of} has failed"))),
+        State::Skipped { because_of } => {
+            Some((Reason::DependencyFailed, format!("{because_of} has failed")))
+        }
         State::Running | State::Succeeded => None,
     };
     if failed && matches!(copy.state, State::Waiting { .. }) {
@@ -107,21 +127,39 @@ fn waiting(
 fn pod_details(tracked: &Tracked, copy: &Copy, own: &OwnPod, status: &mut TaskStatus) {
     if !matches!(copy.state, State::Waiting { .. }) {
         status.assignment = Some(assignment(tracked, copy, own));
-        let start = own.predicted_end.zip(own.predicted).and_then(|(end, predicted)| {
-            end.checked_sub(jiff::SignedDuration::from_millis(predicted.total)).ok()
-        });
-        status.predicted = own.predicted.map(|predicted| expectation(predicted, start.map(seconds)));
+        let start = own
+            .predicted_end
+            .zip(own.predicted)
+            .and_then(|(end, predicted)| {
+                end.checked_sub(jiff::SignedDuration::from_millis(predicted.total))
+                    .ok()
+            });
+        status.predicted = own
+            .predicted
+            .map(|predicted| expectation(predicted, start.map(seconds)));
     }
-    let exits = copy.pods.iter().filter_map(|pod| pod.own.as_ref()?.exit.as_ref());
-    let chosen = exits.clone().find(|exit| exit.code != 0).or_else(|| exits.clone().next());
+    let exits = copy
+        .pods
+        .iter()
+        .filter_map(|pod| pod.own.as_ref()?.exit.as_ref());
+    let chosen = exits
+        .clone()
+        .find(|exit| exit.code != 0)
+        .or_else(|| exits.clone().next());
     status.exit_code = chosen.map(|exit| exit.code);
     status.result = chosen
         .and_then(|exit| exit.message.as_ref())
         .map(|text| text.trim_end().chars().take(1024).collect());
-    let start = copy.pods.iter().filter_map(|pod| pod.own.as_ref()?.started).min();
+    let start = copy
+        .pods
+        .iter()
+        .filter_map(|pod| pod.own.as_ref()?.started)
+        .min();
     let end = exits.filter_map(|exit| exit.finished).max();
     let total = match copy.is_ended() {
-        true => start.zip(end).map(|(start, end)| duration::format(millis_between(start, end))),
+        true => start
+            .zip(end)
+            .map(|(start, end)| duration::format(millis_between(start, end))),
         false => None,
     };
     status.actual = start.map(|start| Actual {
@@ -144,18 +182,30 @@ pub fn lengths(copy: &Copy) -> Option<(Millis, Millis)> {
 }
 
 fn assignment(tracked: &Tracked, copy: &Copy, own: &OwnPod) -> AssignmentStatus {
-    let container = tracked.batch.as_ref().ok().map(|batch| batch.tasks[copy.task].container.as_str());
-    let requests = own.containers.iter().find(|(name, _)| Some(name.as_str()) == container);
+    let container = tracked
+        .batch
+        .as_ref()
+        .ok()
+        .map(|batch| batch.tasks[copy.task].container.as_str());
+    let requests = own
+        .containers
+        .iter()
+        .find(|(name, _)| Some(name.as_str()) == container);
     let pods = copy.pods.iter().filter_map(|pod| pod.own.as_ref());
     AssignmentStatus {
         nodes: pods.map(|own| own.node.clone()).take(MOST_NODES).collect(),
-        requests: requests.map(|(_, requests)| written(requests)).unwrap_or_default(),
+        requests: requests
+            .map(|(_, requests)| written(requests))
+            .unwrap_or_default(),
         workers: own.workers.into(),
     }
 }
 
 fn written(requests: &Resources) -> BTreeMap<String, String> {
-    requests.iter().map(|(name, amount)| (name.to_owned(), quantity::format(name, amount))).collect()
+    requests
+        .iter()
+        .map(|(name, amount)| (name.to_owned(), quantity::format(name, amount)))
+        .collect()
 }
 
 fn expectation(predicted: PredictedMillis, start: Option<String>) -> Predicted {

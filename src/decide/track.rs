@@ -86,7 +86,10 @@ pub enum State {
 impl Copy {
     /// Whether nothing more will happen to it.
     pub fn is_ended(&self) -> bool {
-        matches!(self.state, State::Succeeded | State::Failed { .. } | State::Skipped { .. })
+        matches!(
+            self.state,
+            State::Succeeded | State::Failed { .. } | State::Skipped { .. }
+        )
     }
 
     /// The pods that have not ended.
@@ -151,7 +154,11 @@ pub fn track(observed: &Observed, memory: &mut Memory) -> Vec<Tracked> {
 /// Name and UID of a batch.
 pub fn id_of(object: &TaskBatch) -> ObjectId {
     ObjectId {
-        namespace: object.metadata.namespace.clone().unwrap_or_else(|| "default".into()),
+        namespace: object
+            .metadata
+            .namespace
+            .clone()
+            .unwrap_or_else(|| "default".into()),
         name: object.metadata.name.clone().unwrap_or_default(),
         uid: object.metadata.uid.clone().unwrap_or_default(),
     }
@@ -159,7 +166,11 @@ pub fn id_of(object: &TaskBatch) -> ObjectId {
 
 /// When the batch was created.
 pub fn created(object: &TaskBatch) -> Option<Timestamp> {
-    object.metadata.creation_timestamp.as_ref().map(|time| time.0)
+    object
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|time| time.0)
 }
 
 impl Memory {
@@ -178,38 +189,59 @@ impl Memory {
     }
 
     fn forget_batches(&mut self, batches: &[Arc<TaskBatch>]) {
-        if self.intakes.len() <= batches.len() && self.refusals.is_empty() && self.ended.is_empty() {
+        if self.intakes.len() <= batches.len() && self.refusals.is_empty() && self.ended.is_empty()
+        {
             return;
         }
-        let live: HashSet<&str> = batches.iter().filter_map(|batch| batch.metadata.uid.as_deref()).collect();
+        let live: HashSet<&str> = batches
+            .iter()
+            .filter_map(|batch| batch.metadata.uid.as_deref())
+            .collect();
         self.intakes.retain(|uid, _| live.contains(uid.as_str()));
-        self.refusals.retain(|copy, _| live.contains(copy.batch_uid.as_str()));
-        self.ended.retain(|copy| live.contains(copy.batch_uid.as_str()));
+        self.refusals
+            .retain(|copy, _| live.contains(copy.batch_uid.as_str()));
+        self.ended
+            .retain(|copy| live.contains(copy.batch_uid.as_str()));
     }
 }
 
-fn track_copies(object: &TaskBatch, batch: &Batch, pods: &[&Arc<Pod>], now: Timestamp) -> Vec<Copy> {
+fn track_copies(
+    object: &TaskBatch,
+    batch: &Batch,
+    pods: &[&Arc<Pod>],
+    now: Timestamp,
+) -> Vec<Copy> {
     let mut by_copy: HashMap<(&str, u32), Vec<&Arc<Pod>>> = HashMap::new();
     for pod in pods {
         if let Some(own) = &pod.own {
-            by_copy.entry((own.task.as_str(), own.copy)).or_default().push(pod);
+            by_copy
+                .entry((own.task.as_str(), own.copy))
+                .or_default()
+                .push(pod);
         }
     }
     let mut copies = Vec::new();
     for (index, task) in batch.tasks.iter().enumerate() {
         let spec = &object.spec.tasks[index];
-        let known = object.status.as_ref().and_then(|status| status.tasks.iter().find(|one| one.name == task.name));
+        let known = object
+            .status
+            .as_ref()
+            .and_then(|status| status.tasks.iter().find(|one| one.name == task.name));
         let succeeded = ranges::read(known.map_or("", |known| &known.succeeded));
         let failed = ranges::read(known.map_or("", |known| &known.failed));
         for copy in 0..task.count {
-            let found = by_copy.remove(&(task.name.as_str(), copy)).unwrap_or_default();
+            let found = by_copy
+                .remove(&(task.name.as_str(), copy))
+                .unwrap_or_default();
             let mut tracked = track_copy(spec, index, copy, found, now);
             if succeeded.contains(copy) {
                 tracked.state = State::Succeeded;
             } else if failed.contains(copy) && !matches!(tracked.state, State::Failed { .. }) {
                 tracked.state = State::Failed {
                     reason: Reason::TaskFailed,
-                    message: known.and_then(|known| known.message.clone()).unwrap_or_default(),
+                    message: known
+                        .and_then(|known| known.message.clone())
+                        .unwrap_or_default(),
                 };
             }
             copies.push(tracked);
@@ -220,10 +252,17 @@ fn track_copies(object: &TaskBatch, batch: &Batch, pods: &[&Arc<Pod>], now: Time
 }
 
 /// The newest attempt tells the state; older ones must be gone, or ended, before it counts.
-fn track_copy(spec: &TaskSpec, task: usize, copy: u32, pods: Vec<&Arc<Pod>>, now: Timestamp) -> Copy {
+fn track_copy(
+    spec: &TaskSpec,
+    task: usize,
+    copy: u32,
+    pods: Vec<&Arc<Pod>>,
+    now: Timestamp,
+) -> Copy {
     let attempt_of = |pod: &Pod| pod.own.as_ref().map_or(0, |own| own.attempt);
     let newest = pods.iter().map(|pod| attempt_of(pod)).max().unwrap_or(0);
-    let (mut current, older): (Vec<_>, Vec<_>) = pods.into_iter().partition(|pod| attempt_of(pod) == newest);
+    let (mut current, older): (Vec<_>, Vec<_>) =
+        pods.into_iter().partition(|pod| attempt_of(pod) == newest);
     current.sort_by_key(|pod| pod.own.as_ref().map_or(0, |own| own.worker));
     let mut found = Copy {
         task,
@@ -244,7 +283,9 @@ fn track_copy(spec: &TaskSpec, task: usize, copy: u32, pods: Vec<&Arc<Pod>>, now
     }
     for pod in older {
         if !pod.is_finished() {
-            found.state = State::Ending { cause: Reason::Starting };
+            found.state = State::Ending {
+                cause: Reason::Starting,
+            };
             found.pods.push(pod.clone());
         } else if rejection(pod).is_some() {
             found.leftover.push(pod.clone());
@@ -265,7 +306,9 @@ fn judge(copy: &mut Copy, spec: &TaskSpec, now: Timestamp) {
     let broken = phase_count(PodPhase::Failed) > 0 || !complete;
     let leaving = copy.live().any(|pod| pod.terminating);
     if copy.live().next().is_some() && (broken || leaving) {
-        copy.state = State::Ending { cause: Reason::Starting };
+        copy.state = State::Ending {
+            cause: Reason::Starting,
+        };
     } else if broken {
         attempt_over(copy, spec, now);
     } else if phase_count(PodPhase::Pending) == 0 {
@@ -277,13 +320,25 @@ fn judge(copy: &mut Copy, spec: &TaskSpec, now: Timestamp) {
 
 /// No pod of the attempt lives and it did not succeed: another attempt follows, or the copy has failed for good.
 fn attempt_over(copy: &mut Copy, spec: &TaskSpec, now: Timestamp) {
-    let failed = copy.pods.iter().find(|pod| pod.phase == PodPhase::Failed && rejection(pod).is_none());
+    let failed = copy
+        .pods
+        .iter()
+        .find(|pod| pod.phase == PodPhase::Failed && rejection(pod).is_none());
     let Some(pod) = failed else {
-        let cause = copy.pods.iter().find_map(|pod| rejection(pod)).unwrap_or_else(|| "a pod of the attempt is gone".into());
+        let cause = copy
+            .pods
+            .iter()
+            .find_map(|pod| rejection(pod))
+            .unwrap_or_else(|| "a pod of the attempt is gone".into());
         copy.rejections += 1;
         copy.attempt += 1;
         copy.state = State::Waiting {
-            not_before: copy.pods.iter().filter_map(|pod| ended_at(pod)).max().map(|end| after(end, rejection_delay(copy.rejections))),
+            not_before: copy
+                .pods
+                .iter()
+                .filter_map(|pod| ended_at(pod))
+                .max()
+                .map(|end| after(end, rejection_delay(copy.rejections))),
             cause: Some((Reason::NodeRejected, cause)),
         };
         return;
@@ -299,7 +354,14 @@ fn attempt_over(copy: &mut Copy, spec: &TaskSpec, now: Timestamp) {
     copy.attempt += 1;
     copy.state = State::Waiting {
         not_before: Some(after(end, backoff(spec, copy.failures))),
-        cause: Some((Reason::RetryBackoff, format!("attempt {} of {}: {message}", copy.failures, spec.retry.limit + 1))),
+        cause: Some((
+            Reason::RetryBackoff,
+            format!(
+                "attempt {} of {}: {message}",
+                copy.failures,
+                spec.retry.limit + 1
+            ),
+        )),
     };
 }
 
@@ -341,8 +403,14 @@ pub fn rejection(pod: &Pod) -> Option<String> {
     };
     let reason = own.reason.as_deref().unwrap_or_default();
     let at_admission = own.exit.is_none() && own.started.is_none() && reason != "DeadlineExceeded";
-    let lost = own.exit.as_ref().is_some_and(|exit| exit.code == 255 && exit.reason == "Unknown");
-    let evicted = matches!(reason, "Evicted" | "NodeShutdown" | "Terminated" | "NodeLost" | "Preempting");
+    let lost = own
+        .exit
+        .as_ref()
+        .is_some_and(|exit| exit.code == 255 && exit.reason == "Unknown");
+    let evicted = matches!(
+        reason,
+        "Evicted" | "NodeShutdown" | "Terminated" | "NodeLost" | "Preempting"
+    );
     (own.disrupted || at_admission || lost || evicted).then(words)
 }
 
@@ -350,13 +418,21 @@ pub fn rejection(pod: &Pod) -> Option<String> {
 fn failure(pod: &Pod) -> (Reason, String) {
     let own = pod.own.as_deref().cloned().unwrap_or_default();
     match own.exit {
-        Some(Exit { code, reason, .. }) if reason == "OOMKilled" => {
-            (Reason::OutOfMemory, format!("out of memory, exit code {code}"))
+        Some(Exit { code, reason, .. }) if reason == "OOMKilled" => (
+            Reason::OutOfMemory,
+            format!("out of memory, exit code {code}"),
+        ),
+        Some(Exit { code, reason, .. }) => {
+            (Reason::TaskFailed, format!("exit code {code} ({reason})"))
         }
-        Some(Exit { code, reason, .. }) => (Reason::TaskFailed, format!("exit code {code} ({reason})")),
         None => {
             let reason = own.reason.unwrap_or_else(|| "failed".into());
-            (Reason::TaskFailed, format!("{reason} {}", own.message.unwrap_or_default()).trim_end().to_owned())
+            (
+                Reason::TaskFailed,
+                format!("{reason} {}", own.message.unwrap_or_default())
+                    .trim_end()
+                    .to_owned(),
+            )
         }
     }
 }
@@ -376,7 +452,11 @@ pub fn rejection_delay(rejections: u32) -> Duration {
 /// `initial x factor^(failures - 1)`, at most `max`.
 fn backoff(spec: &TaskSpec, failures: u32) -> Duration {
     let backoff = &spec.retry.backoff;
-    let millis = |text: &str| duration::parse(text).and_then(|exact| ceil_i64(&exact)).unwrap_or(0);
+    let millis = |text: &str| {
+        duration::parse(text)
+            .and_then(|exact| ceil_i64(&exact))
+            .unwrap_or(0)
+    };
     let most = millis(&backoff.max);
     let factor = decimal(&backoff.factor).unwrap_or_else(|| crate::model::exact(1));
     let mut wait = crate::model::exact(millis(&backoff.initial));

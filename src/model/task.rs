@@ -11,7 +11,18 @@ use super::{Exact, Overflow, PODS, Resources, TaintEffect};
 
 /// What a plan is to minimise, or for Throughput to maximise.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 pub enum Goal {
     /// Sum over batches of weight x time until the batch's last task ends.
@@ -86,7 +97,18 @@ impl Goal {
 
 /// Which search makes the plan.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 pub enum Algorithm {
     /// Greedy at once, then the other searches for as long as the budget lasts and the gap is open.
