@@ -87,6 +87,21 @@ impl Tariff {
         }
     }
 
+    /// The prices of the fluid schedule, and in some pools constant ones in cells of this width from 0 on.
+    pub fn learnt(instance: &Instance, pools: &[usize], width: f64, prices: &[f64]) -> Self {
+        let mut tariff = Self::fluid(instance, 1.0);
+        let mut sum = 0.0;
+        let mut corners = Vec::with_capacity(prices.len() + 1);
+        for (cell, price) in prices.iter().chain([&0.0]).enumerate() {
+            corners.push((cell as f64 * width, sum, *price));
+            sum += price * width;
+        }
+        for &pool in pools {
+            tariff.pools[pool].clone_from(&corners);
+        }
+        tariff
+    }
+
     /// The price of the whole pool for `[start, end)`.
     fn paid(&self, pool: usize, start: Millis, end: Millis) -> f64 {
         let until = |time: Millis| {

@@ -9,6 +9,7 @@ mod canonical;
 mod cost;
 mod longest;
 mod mean_busy;
+mod price;
 mod separable;
 mod smith;
 
@@ -17,6 +18,8 @@ use std::collections::BTreeSet;
 use crate::model::{Goal, Millis};
 
 use super::instance::{Instance, Pool, TaskView};
+
+pub(super) use price::{Prices, prices};
 
 /// A bound and what it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub fn check(problem: &Problem, solution: &Solution) {
     check_outcome(problem, solution, total);
 }
 
-fn class_of<'p>(problem: &'p Problem, node: usize) -> (usize, &'p NodeClass) {
+fn class_of(problem: &Problem, node: usize) -> (usize, &NodeClass) {
     let found = problem.classes.iter().enumerate().find(|(_, class)| class.nodes.contains(&node));
     found.expect("a node of some class")
 }
