@@ -14,6 +14,7 @@ use crate::model::{Algorithm, Goal, Millis};
 
 use super::instance::{Instance, ModeView, TaskView};
 use super::packing::worth;
+use super::priced;
 use super::preference::{Preference, Tariff};
 use super::schedule::Recipe;
 use super::search::Search;
@@ -57,7 +58,7 @@ fn makespan(search: &mut Search) {
     } else {
         Order::Path
     };
-    search.evaluate_one(by_efficiency(instance, order, 0.8), Algorithm::Greedy);
+    search.evaluate_leaders(vec![by_efficiency(instance, order, 0.8)], Algorithm::Greedy);
     if instance.problem.batches.len() == 1 {
         deadlines(search);
     }
@@ -96,15 +97,16 @@ fn deadlines(search: &mut Search) {
 
 fn flow_time(search: &mut Search) {
     let instance = search.instance;
-    let priced = |factor: f64| Recipe {
+    let fluid = |factor: f64| Recipe {
         preference: Preference::Price(Arc::new(Tariff::fluid(instance, factor))),
         ..list(instance, Order::Weight)
     };
-    search.evaluate_one(priced(1.0), Algorithm::Greedy);
-    let prices = [1.25, 0.8, 1.5, 0.6].into_iter().map(priced);
-    let lists = EFFICIENCIES.iter().flat_map(|least| {
-        [Order::Weight, Order::Path].map(|order| by_efficiency(instance, order, *least))
-    });
+    search.evaluate_leaders(vec![fluid(1.0)], Algorithm::Greedy);
+    if !search.is_over() {
+        priced::run(search);
+    }
+    let prices = [1.25, 0.8].into_iter().map(fluid);
+    let lists = EFFICIENCIES.iter().map(|least| by_efficiency(instance, Order::Weight, *least));
     try_all(search, prices.chain(lists));
 }
 

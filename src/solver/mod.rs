@@ -56,8 +56,8 @@ pub struct Options<'a> {
 /// The searches of an algorithm, in the order in which they run; each goes on from the best plans so far.
 fn searches(algorithm: Algorithm) -> &'static [fn(&mut Search)] {
     match algorithm {
-        Algorithm::Greedy => &[greedy::run, priced::run],
-        Algorithm::Genetic | Algorithm::Auto => &[greedy::run, priced::run, genetic::run],
+        Algorithm::Greedy => &[greedy::run],
+        Algorithm::Genetic | Algorithm::Auto => &[greedy::run, genetic::run],
     }
 }
 

@@ -44,6 +44,16 @@ impl Rank {
 }
 
 impl Preference {
+    /// What no place of the mode that ends at this time or later can cost less than.
+    pub fn floor(&self, task: &TaskView, mode: &ModeView, end: Millis) -> f64 {
+        match self {
+            Preference::EarliestEnd => 0.0,
+            Preference::Deadline(deadline) if end <= *deadline => mode.work,
+            Preference::Deadline(_) => f64::INFINITY,
+            Preference::Price(_) => task.weight as f64 * end as f64,
+        }
+    }
+
     /// What it costs to run a copy of the task in this mode in `[start, end)`.
     pub fn cost(&self, task: &TaskView, mode: &ModeView, start: Millis, end: Millis) -> f64 {
         match self {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Algorithm, Goal};
+use crate::model::Algorithm;
 
 use super::bounds::{Bound, Prices, Relaxation, prices};
 use super::preference::{Preference, Tariff};
@@ -13,17 +13,15 @@ use super::search::Search;
 
 /// Learns prices, raises the bound, and decodes what the prices suggest.
 pub(super) fn run(search: &mut Search) {
-    let Some(incumbent) = search.incumbent().filter(|_| search.problem().goal == Goal::FlowTime) else {
-        return;
-    };
+    let Some(incumbent) = search.incumbent() else { return };
     let found = prices(&Relaxation::new(search.instance, &incumbent.counts));
     let value = i64::try_from(found.bound).unwrap_or(i64::MAX);
     search.raise_bound(Bound { value, name: "prices" });
-    for recipe in recipes(search, &found) {
+    for pair in recipes(search, &found).chunks(2) {
         if search.is_over() {
             break;
         }
-        search.evaluate_one(recipe, Algorithm::Greedy);
+        search.evaluate_leaders(pair.to_vec(), Algorithm::Greedy);
     }
 }
 
@@ -51,5 +49,5 @@ fn recipes(search: &Search, found: &Prices) -> Vec<Recipe> {
         modes: modes.clone(),
         preference: preference.clone(),
     };
-    vec![recipe(&lists, &open), recipe(&by_start, &open), recipe(&by_start, &relaxed), recipe(&lists, &relaxed)]
+    vec![recipe(&by_start, &open), recipe(&lists, &open), recipe(&by_start, &relaxed), recipe(&lists, &relaxed)]
 }

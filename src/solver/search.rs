@@ -164,14 +164,6 @@ impl<'a> Search<'a> {
         scores
     }
 
-    /// Decodes one recipe.
-    pub fn evaluate_one(&mut self, recipe: Recipe, by: Algorithm) -> Option<Score> {
-        self.evaluate_leaders(vec![recipe], by)
-            .into_iter()
-            .next()
-            .flatten()
-    }
-
     /// Decodes recipes, and remembers the best of them as leaders.
     pub fn evaluate_leaders(&mut self, recipes: Vec<Recipe>, by: Algorithm) -> Vec<Option<Score>> {
         let scores = self.evaluate(&recipes, by);

@@ -140,7 +140,7 @@ impl Market {
 
     /// Prices that make the bound large; `None` where there is nothing to share.
     fn learn(&self) -> Option<Vec<f64>> {
-        if self.buyers.is_empty() || self.width < 1.0 || self.width > Millis::MAX as f64 {
+        if self.buyers.is_empty() || self.width <= 0.0 || self.width > Millis::MAX as f64 {
             return None;
         }
         let modes: usize = self.buyers.iter().map(|buyer| buyer.offers.len()).sum();
@@ -217,10 +217,11 @@ impl Market {
 
     /// The mode and start of least weighted end plus price.
     fn best_place(&self, buyer: &Buyer, paid: &[f64]) -> Place {
+        let cells_per_ms = 1.0 / self.width;
         let until = |time: f64| {
-            let at = (time / self.width).clamp(0.0, CELLS as f64);
+            let at = time * cells_per_ms;
             let cell = (at as usize).min(CELLS - 1);
-            paid[cell] + (paid[cell + 1] - paid[cell]) * (at - cell as f64)
+            paid[cell] + (paid[cell + 1] - paid[cell]) * (at - cell as f64).min(1.0)
         };
         let mut best = Place { cost: f64::INFINITY, mode: 0, start: buyer.head, end: buyer.head, usage: 0.0 };
         for &(mode, duration, usage) in &buyer.offers {

@@ -139,9 +139,9 @@ pub fn objective(problem: &Problem, assignments: &[Assignment]) -> i64 {
     let total: i128 = if problem.goal == Goal::Makespan {
         let ends = |batch: usize| assignments.iter().filter(move |entry| problem.tasks[entry.task].batch == batch).map(|entry| entry.end);
         let batches = problem.batches.iter().enumerate();
-        batches.map(|(index, batch)| i128::from(batch.weight) * i128::from(ends(index).max().unwrap_or(0))).sum()
+        batches.map(|(index, batch)| i128::from(batch.weight) * i128::from(ends(index).max().unwrap_or(0))).fold(0, i128::saturating_add)
     } else {
-        assignments.iter().map(value).sum()
+        assignments.iter().map(value).fold(0, i128::saturating_add)
     };
     i64::try_from(total).unwrap_or(i64::MAX)
 }
