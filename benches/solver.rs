@@ -42,8 +42,15 @@ fn first_throughput_plan(bencher: Bencher, (tasks, nodes): (usize, usize)) {
 }
 
 fn plan(problem: &Problem, algorithm: Algorithm, iterations: u64) -> i64 {
-    let budget = Budget { iterations: Some(iterations), expired: &|| false };
-    let options = Options { algorithm, seed: 1, budget };
+    let budget = Budget {
+        iterations: Some(iterations),
+        expired: &|| false,
+    };
+    let options = Options {
+        algorithm,
+        seed: 1,
+        budget,
+    };
     solve(problem, &options, None, &mut |_: &Improvement| {}).objective
 }
 
@@ -52,12 +59,17 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
     // A linear congruential generator: the instances need no better numbers, and stay the same for ever.
     let mut state = 1u64;
     let mut random = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f64 / (1u64 << 24) as f64
     };
     let mut task = |index: usize| {
         let normal = (0..12).map(|_| random()).sum::<f64>() - 6.0;
-        let (work, read) = (300_000.0 * normal.exp().min(20.0), 10_000.0 * (2.0 * random() - 1.0).exp());
+        let (work, read) = (
+            300_000.0 * normal.exp().min(20.0),
+            10_000.0 * (2.0 * random() - 1.0).exp(),
+        );
         let exponent = 0.6 + 0.35 * random();
         let mode = |gpus: i64| {
             let speedup = (gpus as f64).powf(exponent);
@@ -90,7 +102,9 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
     };
     Problem {
         goal,
-        resources: ["nvidia.com/gpu", "cpu", "memory", "pods"].map(String::from).into(),
+        resources: ["nvidia.com/gpu", "cpu", "memory", "pods"]
+            .map(String::from)
+            .into(),
         nodes: (0..nodes).map(|node| format!("n{node}")).collect(),
         classes: vec![NodeClass {
             nodes: (0..nodes).collect(),
@@ -98,7 +112,10 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
             holds: Vec::new(),
             held: Vec::new(),
         }],
-        batches: vec![PlannedBatch { key: "ns/batch".into(), weight: 1 }],
+        batches: vec![PlannedBatch {
+            key: "ns/batch".into(),
+            weight: 1,
+        }],
         tasks: (0..tasks).map(&mut task).collect(),
         unplaceable: Vec::new(),
     }

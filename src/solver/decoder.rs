@@ -218,7 +218,12 @@ impl<'a> Decoder<'a> {
 
 /// No pod of the mode ends before this.
 fn soonest_end(timelines: &[Timeline], mode: &ModeView, from: Millis) -> Millis {
-    let end = |run: &RunView| timelines[run.class].soonest(run.group).max(from).saturating_add(run.duration);
+    let end = |run: &RunView| {
+        timelines[run.class]
+            .soonest(run.group)
+            .max(from)
+            .saturating_add(run.duration)
+    };
     mode.runs.iter().map(end).min().unwrap_or(Millis::MAX)
 }
 

@@ -249,7 +249,12 @@ fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
             // What takes no time holds nothing, so that any number of pods fits.
             let slots = if run.duration > 0 { slots } else { u64::MAX };
             let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-            runs.push(RunView { class: run.class, duration: run.duration.max(0), slots, group: 0 });
+            runs.push(RunView {
+                class: run.class,
+                duration: run.duration.max(0),
+                slots,
+                group: 0,
+            });
         }
     }
     runs.sort_by_key(|run| (run.duration, run.class));

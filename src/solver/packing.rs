@@ -72,7 +72,12 @@ impl<'a> Packing<'a> {
     /// Packs the copies of a recipe.
     pub fn decode(&mut self, recipe: &Recipe) -> Score {
         self.schedule.clear(self.instance.copies());
-        self.known = self.instance.classes.iter().map(|class| class.size.min(1)).collect();
+        self.known = self
+            .instance
+            .classes
+            .iter()
+            .map(|class| class.size.min(1))
+            .collect();
         self.free.clone_from(&self.base);
         self.most.clone_from(&self.base);
         for &copy in &recipe.order {
@@ -202,7 +207,9 @@ impl<'a> Packing<'a> {
             self.most[class].extend_from_slice(base);
         }
         let most = &mut self.most[class][node / BLOCK * self.stride..];
-        most.iter_mut().zip(base).for_each(|(most, base)| *most = (*base).max(*most));
+        most.iter_mut()
+            .zip(base)
+            .for_each(|(most, base)| *most = (*base).max(*most));
     }
 
     /// The node on which one pod leaves the least.
@@ -229,11 +236,21 @@ impl<'a> Packing<'a> {
     }
 
     /// Of these nodes the one on which the pod leaves the least, and how much, as a sum of shares.
-    fn tightest_in(&self, class: usize, nodes: Range<usize>, mode: &ModeView) -> Option<(f64, usize)> {
+    fn tightest_in(
+        &self,
+        class: usize,
+        nodes: Range<usize>,
+        mode: &ModeView,
+    ) -> Option<(f64, usize)> {
         let left = |node: usize| -> f64 {
-            let shares = self.room(class, node).iter().zip(&mode.request.usage).zip(&self.base[class]);
+            let shares = self
+                .room(class, node)
+                .iter()
+                .zip(&mode.request.usage)
+                .zip(&self.base[class]);
             let used = shares.filter(|((_, usage), _)| **usage > 0);
-            used.map(|((free, usage), whole)| (free - usage) as f64 / (*whole).max(1) as f64).sum()
+            used.map(|((free, usage), whole)| (free - usage) as f64 / (*whole).max(1) as f64)
+                .sum()
         };
         let fits = |node: &usize| mode.request.slots(self.room(class, *node), 1) > 0;
         let rooms = nodes.filter(fits).map(|node| (left(node), node));
@@ -244,7 +261,9 @@ impl<'a> Packing<'a> {
     fn measure(&mut self, class: usize, block: usize, nodes: Range<usize>) {
         let most = &mut self.most[class][block * self.stride..(block + 1) * self.stride];
         for (resource, most) in most.iter_mut().enumerate() {
-            let free = nodes.clone().map(|node| self.free[class][node * self.stride + resource]);
+            let free = nodes
+                .clone()
+                .map(|node| self.free[class][node * self.stride + resource]);
             *most = free.max().unwrap_or(*most);
         }
     }

@@ -13,10 +13,15 @@ use super::search::Search;
 
 /// Learns prices, raises the bound, and decodes what the prices suggest.
 pub(super) fn run(search: &mut Search) {
-    let Some(incumbent) = search.incumbent() else { return };
+    let Some(incumbent) = search.incumbent() else {
+        return;
+    };
     let found = prices(&Relaxation::new(search.instance, &incumbent.counts));
     let value = i64::try_from(found.bound).unwrap_or(i64::MAX);
-    search.raise_bound(Bound { value, name: "prices" });
+    search.raise_bound(Bound {
+        value,
+        name: "prices",
+    });
     for pair in recipes(search, &found).chunks(2) {
         if search.is_over() {
             break;
@@ -42,12 +47,20 @@ fn recipes(search: &Search, found: &Prices) -> Vec<Recipe> {
     let lists = by_start.clone();
     by_start.sort_by(|&one, &other| start(one).total_cmp(&start(other)));
     let open = vec![None; instance.copies()];
-    let relaxed: Vec<Option<usize>> =
-        instance.task_of.iter().map(|&task| found.places[task].map(|(mode, _)| mode)).collect();
+    let relaxed: Vec<Option<usize>> = instance
+        .task_of
+        .iter()
+        .map(|&task| found.places[task].map(|(mode, _)| mode))
+        .collect();
     let recipe = |order: &Vec<usize>, modes: &Vec<Option<usize>>| Recipe {
         order: order.clone(),
         modes: modes.clone(),
         preference: preference.clone(),
     };
-    vec![recipe(&by_start, &open), recipe(&lists, &open), recipe(&by_start, &relaxed), recipe(&lists, &relaxed)]
+    vec![
+        recipe(&by_start, &open),
+        recipe(&lists, &open),
+        recipe(&by_start, &relaxed),
+        recipe(&lists, &relaxed),
+    ]
 }

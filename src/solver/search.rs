@@ -181,7 +181,9 @@ impl<'a> Search<'a> {
     /// Takes over a bound on the best plan, if it is better than the one known.
     pub fn raise_bound(&mut self, bound: Bound) {
         let goal = self.problem().goal;
-        let Some(incumbent) = &mut self.incumbent else { return };
+        let Some(incumbent) = &mut self.incumbent else {
+            return;
+        };
         let is_better = if goal.is_maximised() {
             bound.value < incumbent.bound.value
         } else {
@@ -201,7 +203,9 @@ impl<'a> Search<'a> {
     }
 
     fn tell(&mut self, by: Algorithm) {
-        let Some(incumbent) = &self.incumbent else { return };
+        let Some(incumbent) = &self.incumbent else {
+            return;
+        };
         self.listener.improved(&Improvement {
             objective: incumbent.objective(self.instance),
             bound: incumbent.bound.value,

@@ -20,7 +20,10 @@ const MOST_WEIGHT: i128 = 1 << 30;
 
 /// Sum over separate parts of the nodes of the best bound of each.
 pub(super) fn flow_time(relaxation: &Relaxation) -> i128 {
-    parts(relaxation).iter().map(|part| part.bound).fold(0, i128::saturating_add)
+    parts(relaxation)
+        .iter()
+        .map(|part| part.bound)
+        .fold(0, i128::saturating_add)
 }
 
 /// Tasks that no others share nodes with, and what limits them most.
@@ -37,7 +40,10 @@ pub(super) struct Limit<'r, 'a> {
 
 /// One limit for each separate part of the nodes.
 pub(super) fn parts<'r, 'a>(relaxation: &'r Relaxation<'a>) -> Vec<Limit<'r, 'a>> {
-    separate(relaxation).into_iter().map(|part| of_part(relaxation, part)).collect()
+    separate(relaxation)
+        .into_iter()
+        .map(|part| of_part(relaxation, part))
+        .collect()
 }
 
 /// Sets of classes such that no task can use two of them: pools with a class in common grow together.
@@ -61,19 +67,43 @@ fn separate(relaxation: &Relaxation) -> Vec<BTreeSet<usize>> {
 fn of_part<'r, 'a>(relaxation: &'r Relaxation<'a>, classes: BTreeSet<usize>) -> Limit<'r, 'a> {
     let classes: Vec<usize> = classes.into_iter().collect();
     let of = |job: &&Job| &relaxation.instance.pools[job.view.pool].classes;
-    let jobs: Vec<&Job> = relaxation.tasks.iter().filter(|job| is_within(of(job), &classes)).collect();
+    let jobs: Vec<&Job> = relaxation
+        .tasks
+        .iter()
+        .filter(|job| is_within(of(job), &classes))
+        .collect();
     let whole = Pool::new(relaxation.instance.problem, classes.clone());
-    let inside = relaxation.pools.iter().filter(|pool| is_within(&pool.classes, &classes));
+    let inside = relaxation
+        .pools
+        .iter()
+        .filter(|pool| is_within(&pool.classes, &classes));
     let bound = paths(&jobs);
-    let mut best = Limit { users: Vec::new(), others: jobs.clone(), resource: 0, capacity: 0, bound };
+    let mut best = Limit {
+        users: Vec::new(),
+        others: jobs.clone(),
+        resource: 0,
+        capacity: 0,
+        bound,
+    };
     for pool in inside.chain([&whole]) {
-        for (resource, &capacity) in pool.capacity.iter().enumerate().filter(|(_, capacity)| **capacity > 0) {
+        for (resource, &capacity) in pool
+            .capacity
+            .iter()
+            .enumerate()
+            .filter(|(_, capacity)| **capacity > 0)
+        {
             let uses = |job: &&Job| job.area(resource) > 0 && is_within(of(job), &pool.classes);
             let (users, others): (Vec<&Job>, Vec<&Job>) = jobs.iter().copied().partition(uses);
             let bound = paths(&others).saturating_add(mean_busy(&users, resource, capacity));
             if bound > best.bound || best.users.is_empty() {
                 let bound = bound.max(best.bound);
-                best = Limit { users, others, resource, capacity, bound };
+                best = Limit {
+                    users,
+                    others,
+                    resource,
+                    capacity,
+                    bound,
+                };
             }
         }
     }
@@ -82,7 +112,9 @@ fn of_part<'r, 'a>(relaxation: &'r Relaxation<'a>, classes: BTreeSet<usize>) -> 
 
 /// Longest paths of these tasks.
 pub(super) fn paths(jobs: &[&Job]) -> i128 {
-    jobs.iter().map(|job| longest::weighted_ends(job)).fold(0, i128::saturating_add)
+    jobs.iter()
+        .map(|job| longest::weighted_ends(job))
+        .fold(0, i128::saturating_add)
 }
 
 /// ceil((sum w (2 before + a) + K x sum w t) / 2 K), over copies.

@@ -81,6 +81,16 @@ pub(super) fn best(instance: &Instance, placed: &[u64]) -> Bound {
     }
 }
 
+/// The best bound over all plans that place every copy.
+pub(super) fn of_all(instance: &Instance) -> Bound {
+    let counts: Vec<u64> = instance
+        .tasks
+        .iter()
+        .map(|task| task.copies.len() as u64)
+        .collect();
+    best(instance, &counts)
+}
+
 /// What the bounds know of the problem.
 pub(super) struct Relaxation<'a> {
     pub instance: &'a Instance<'a>,

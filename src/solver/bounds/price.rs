@@ -27,8 +27,8 @@ use super::{Job, Relaxation};
 const CELLS: usize = 64;
 /// Subgradient steps at most.
 const ROUNDS: usize = 160;
-/// Modes that the steps look at in all; beyond, a sample of the tasks stands for all.
-const MOST_MODES: usize = 160_000;
+/// Modes that all steps together look at; beyond, a sample of the tasks stands for all.
+const MOST_MODES: usize = 320_000;
 /// Steps without a better bound after which the prices go back to the best ones.
 const PATIENCE: usize = 8;
 /// Share of all magnitudes that is taken off for rounding.
@@ -54,7 +54,11 @@ pub(in super::super) struct Curve {
 
 /// The price bound over the placed copies: separate parts of the nodes add up.
 pub(in super::super) fn prices(relaxation: &Relaxation) -> Prices {
-    let mut all = Prices { bound: 0, curves: Vec::new(), places: vec![None; relaxation.instance.tasks.len()] };
+    let mut all = Prices {
+        bound: 0,
+        curves: Vec::new(),
+        places: vec![None; relaxation.instance.tasks.len()],
+    };
     for limit in mean_busy::parts(relaxation) {
         let rest = mean_busy::paths(&limit.others);
         let market = Market::new(&limit);
@@ -63,15 +67,25 @@ pub(in super::super) fn prices(relaxation: &Relaxation) -> Prices {
             continue;
         };
         let deal = market.deal(&prices, 1);
-        all.bound = all.bound.saturating_add(limit.bound.max(rest.saturating_add(deal.safe_bound())));
+        all.bound = all
+            .bound
+            .saturating_add(limit.bound.max(rest.saturating_add(deal.safe_bound())));
         for (job, place) in limit.users.iter().zip(&deal.places) {
-            all.places[relaxation.instance.task_of[job.view.copies.start]] = Some((place.mode, place.start));
+            all.places[relaxation.instance.task_of[job.view.copies.start]] =
+                Some((place.mode, place.start));
         }
         let mut pools: Vec<usize> = limit.users.iter().map(|job| job.view.pool).collect();
         pools.sort_unstable();
         pools.dedup();
-        let prices = prices.into_iter().map(|price| price * market.capacity).collect();
-        all.curves.push(Curve { pools, width: market.width, prices });
+        let prices = prices
+            .into_iter()
+            .map(|price| price * market.capacity)
+            .collect();
+        all.curves.push(Curve {
+            pools,
+            width: market.width,
+            prices,
+        });
     }
     all
 }
@@ -113,7 +127,11 @@ struct Deal {
 impl Deal {
     fn safe_bound(&self) -> i128 {
         let safe = (self.bound - self.magnitude * MARGIN).floor();
-        if safe.is_finite() { (safe as i128).max(0) } else { 0 }
+        if safe.is_finite() {
+            (safe as i128).max(0)
+        } else {
+            0
+        }
     }
 }
 
@@ -131,11 +149,19 @@ impl Market {
                 offers: job.view.modes.iter().enumerate().map(offer).collect(),
             }
         };
-        let area: f64 = limit.users.iter().map(|job| job.count as f64 * job.area(limit.resource) as f64).sum();
+        let area: f64 = limit
+            .users
+            .iter()
+            .map(|job| job.count as f64 * job.area(limit.resource) as f64)
+            .sum();
         let capacity = limit.capacity as f64;
         let heads = limit.users.iter().map(|job| job.head).max().unwrap_or(0);
         let horizon = 2.0 * area / capacity.max(1.0) + heads as f64;
-        Self { buyers: limit.users.iter().map(buyer).collect(), capacity, width: horizon / CELLS as f64 }
+        Self {
+            buyers: limit.users.iter().map(buyer).collect(),
+            capacity,
+            width: horizon / CELLS as f64,
+        }
     }
 
     /// Prices that make the bound large; `None` where there is nothing to share.
@@ -144,7 +170,7 @@ impl Market {
             return None;
         }
         let modes: usize = self.buyers.iter().map(|buyer| buyer.offers.len()).sum();
-        let stride = (modes * ROUNDS).div_ceil(MOST_MODES * 2).max(1);
+        let stride = (modes * ROUNDS).div_ceil(MOST_MODES).max(1);
         let mut prices = self.fluid();
         let (mut best, mut best_prices) = (0.0, prices.clone());
         let (mut pace, mut stalled) = (1.0, 0);
@@ -159,21 +185,40 @@ impl Market {
                 prices.clone_from(&best_prices);
                 continue;
             }
-            let length: f64 = deal.excess.iter().map(|excess| excess * excess * self.width).sum();
-            let step = pace * (0.05 * best + best - deal.bound).max(0.0) / length.max(f64::MIN_POSITIVE);
+            let length: f64 = deal
+                .excess
+                .iter()
+                .map(|excess| excess * excess * self.width)
+                .sum();
+            let step =
+                pace * (0.05 * best + best - deal.bound).max(0.0) / length.max(f64::MIN_POSITIVE);
             for (price, excess) in prices.iter_mut().zip(&deal.excess) {
                 *price = (*price + step * excess).max(0.0);
             }
         }
-        best_prices.iter().all(|price| price.is_finite()).then_some(best_prices)
+        best_prices
+            .iter()
+            .all(|price| price.is_finite())
+            .then_some(best_prices)
     }
 
     /// First prices: the weight that has not ended when the least areas run in order of weight over area.
     fn fluid(&self) -> Vec<f64> {
-        let area = |buyer: &Buyer| buyer.offers.iter().map(|(_, duration, usage)| duration * usage).fold(f64::MAX, f64::min);
-        let mut jobs: Vec<(f64, f64)> =
-            self.buyers.iter().map(|buyer| (area(buyer) * buyer.count, buyer.weight * buyer.count)).collect();
-        jobs.sort_by(|(one, weight), (other, other_weight)| (one * other_weight).total_cmp(&(other * weight)));
+        let area = |buyer: &Buyer| {
+            buyer
+                .offers
+                .iter()
+                .map(|(_, duration, usage)| duration * usage)
+                .fold(f64::MAX, f64::min)
+        };
+        let mut jobs: Vec<(f64, f64)> = self
+            .buyers
+            .iter()
+            .map(|buyer| (area(buyer) * buyer.count, buyer.weight * buyer.count))
+            .collect();
+        jobs.sort_by(|(one, weight), (other, other_weight)| {
+            (one * other_weight).total_cmp(&(other * weight))
+        });
         let mut left: f64 = jobs.iter().map(|(_, weight)| weight).sum();
         let mut ended = 0.0;
         let mut jobs = jobs.into_iter().peekable();
@@ -183,7 +228,9 @@ impl Market {
                 ended += area;
                 left -= weight;
             }
-            let part = jobs.peek().map_or(0.0, |(area, weight)| weight * ((middle - ended) / area.max(1.0)).min(1.0));
+            let part = jobs.peek().map_or(0.0, |(area, weight)| {
+                weight * ((middle - ended) / area.max(1.0)).min(1.0)
+            });
             (left - part).max(0.0) / self.capacity
         };
         (0..CELLS).map(cell).collect()
@@ -197,7 +244,11 @@ impl Market {
             Some(*sum)
         }));
         let sample: Vec<&Buyer> = self.buyers.iter().step_by(stride).collect();
-        let places: Vec<Place> = sample.par_iter().with_min_len(64).map(|buyer| self.best_place(buyer, &paid)).collect();
+        let places: Vec<Place> = sample
+            .par_iter()
+            .with_min_len(64)
+            .map(|buyer| self.best_place(buyer, &paid))
+            .collect();
         let scale = self.buyers.len() as f64 / sample.len().max(1) as f64;
         let rent = self.capacity * paid[CELLS];
         let mut excess = vec![-self.capacity; CELLS];
@@ -206,13 +257,22 @@ impl Market {
             let count = buyer.count * scale;
             costs += count * place.cost;
             let (first, last) = (place.start / self.width, place.end / self.width);
-            let cells = excess.iter_mut().enumerate().take(last.ceil() as usize).skip(first as usize);
+            let cells = excess
+                .iter_mut()
+                .enumerate()
+                .take(last.ceil() as usize)
+                .skip(first as usize);
             for (cell, excess) in cells {
                 let covered = last.min(cell as f64 + 1.0) - first.max(cell as f64);
                 *excess += count * place.usage * covered;
             }
         }
-        Deal { places, bound: costs - rent, magnitude: costs + rent, excess }
+        Deal {
+            places,
+            bound: costs - rent,
+            magnitude: costs + rent,
+            excess,
+        }
     }
 
     /// The mode and start of least weighted end plus price.
@@ -223,13 +283,25 @@ impl Market {
             let cell = (at as usize).min(CELLS - 1);
             paid[cell] + (paid[cell + 1] - paid[cell]) * (at - cell as f64).min(1.0)
         };
-        let mut best = Place { cost: f64::INFINITY, mode: 0, start: buyer.head, end: buyer.head, usage: 0.0 };
+        let mut best = Place {
+            cost: f64::INFINITY,
+            mode: 0,
+            start: buyer.head,
+            end: buyer.head,
+            usage: 0.0,
+        };
         for &(mode, duration, usage) in &buyer.offers {
             let mut offer = |start: f64, price: f64| {
                 let end = start + duration;
                 let cost = buyer.weight * end + usage * price;
                 if cost < best.cost {
-                    best = Place { cost, mode, start, end, usage };
+                    best = Place {
+                        cost,
+                        mode,
+                        start,
+                        end,
+                        usage,
+                    };
                 }
             };
             offer(buyer.head, until(buyer.head + duration) - until(buyer.head));

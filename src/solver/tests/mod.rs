@@ -13,8 +13,20 @@ use super::{Budget, Improvement, Options, solve};
 use problems::{Sizes, problem, seed_case};
 
 fn plan(problem: &Problem, algorithm: Algorithm, seed: u64, iterations: u64) -> Solution {
-    let budget = Budget { iterations: Some(iterations), expired: &|| false };
-    solve(problem, &Options { algorithm, seed, budget }, None, &mut |_: &Improvement| {})
+    let budget = Budget {
+        iterations: Some(iterations),
+        expired: &|| false,
+    };
+    solve(
+        problem,
+        &Options {
+            algorithm,
+            seed,
+            budget,
+        },
+        None,
+        &mut |_: &Improvement| {},
+    )
 }
 
 fn sign(goal: Goal) -> i128 {
@@ -27,8 +39,15 @@ fn any_goal() -> impl Strategy<Value = Goal> {
 
 /// A problem is named by the seed that proptest prints, so no file keeps it.
 fn cases(cases: u32) -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(cases);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(cases);
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
@@ -96,7 +115,11 @@ fn the_seed_case_is_solved_by_every_search_for_every_seed() {
         for seed in 0..100 {
             let solution = plan(&problem, algorithm, seed, 1000);
             checker::check(&problem, &solution);
-            assert_eq!((solution.objective, solution.bound), (6000, 6000), "{algorithm} {seed}");
+            assert_eq!(
+                (solution.objective, solution.bound),
+                (6000, 6000),
+                "{algorithm} {seed}"
+            );
             assert_eq!(solution.outcome, Outcome::Optimal);
         }
     }
@@ -104,8 +127,15 @@ fn the_seed_case_is_solved_by_every_search_for_every_seed() {
 
 #[test]
 fn there_is_a_plan_even_when_no_time_is_left() {
-    let budget = Budget { iterations: None, expired: &|| true };
-    let options = Options { algorithm: Algorithm::Auto, seed: 0, budget };
+    let budget = Budget {
+        iterations: None,
+        expired: &|| true,
+    };
+    let options = Options {
+        algorithm: Algorithm::Auto,
+        seed: 0,
+        budget,
+    };
     let solution = solve(&seed_case(), &options, None, &mut |_: &Improvement| {});
     assert_eq!(solution.plan.assignments.len(), 5);
     assert_eq!(solution.iterations, 1);
@@ -116,11 +146,27 @@ fn the_listener_hears_of_ever_better_plans() {
     let mut problem = problems::moldable(30, 2, 5);
     problem.goal = Goal::FlowTime;
     let mut heard: Vec<Improvement> = Vec::new();
-    let budget = Budget { iterations: Some(500), expired: &|| false };
-    let options = Options { algorithm: Algorithm::Auto, seed: 0, budget };
-    let solution = solve(&problem, &options, None, &mut |event: &Improvement| heard.push(*event));
-    assert!(heard.windows(2).all(|pair| pair[0].objective >= pair[1].objective));
-    assert_eq!(heard.last().map(|last| last.objective), Some(solution.objective));
+    let budget = Budget {
+        iterations: Some(500),
+        expired: &|| false,
+    };
+    let options = Options {
+        algorithm: Algorithm::Auto,
+        seed: 0,
+        budget,
+    };
+    let solution = solve(&problem, &options, None, &mut |event: &Improvement| {
+        heard.push(*event)
+    });
+    assert!(
+        heard
+            .windows(2)
+            .all(|pair| pair[0].objective >= pair[1].objective)
+    );
+    assert_eq!(
+        heard.last().map(|last| last.objective),
+        Some(solution.objective)
+    );
     assert_eq!(solution.iterations, 500);
 }
 
@@ -128,7 +174,10 @@ fn the_listener_hears_of_ever_better_plans() {
 fn nothing_to_plan_is_unknown_and_nothing_placed_infeasible() {
     let mut problem = seed_case();
     problem.tasks.clear();
-    assert_eq!(plan(&problem, Algorithm::Auto, 0, 10).outcome, Outcome::Unknown);
+    assert_eq!(
+        plan(&problem, Algorithm::Auto, 0, 10).outcome,
+        Outcome::Unknown
+    );
     let mut full = seed_case();
     full.classes[0].free = vec![0];
     let solution = plan(&full, Algorithm::Auto, 0, 10);
@@ -144,8 +193,14 @@ fn what_waits_is_told_in_numbers() {
     let solution = plan(&problem, Algorithm::Auto, 0, 10);
     assert_eq!(solution.plan.assignments.len(), 3);
     let waiting = &solution.plan.unplaced[0];
-    assert_eq!(waiting.message, "needs 1 example.com/gpu on one node; the freest of 3 nodes has 0 free");
-    assert_eq!(waiting.fix.as_deref(), Some("1 example.com/gpu more on that node"));
+    assert_eq!(
+        waiting.message,
+        "needs 1 example.com/gpu on one node; the freest of 3 nodes has 0 free"
+    );
+    assert_eq!(
+        waiting.fix.as_deref(),
+        Some("1 example.com/gpu more on that node")
+    );
 }
 
 #[test]
