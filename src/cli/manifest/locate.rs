@@ -73,7 +73,7 @@ fn segments(field: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn node(events: &mut Parser<'_, StrInput<'_>>, event: &Event<'_>, span: Span) -> Option<Lines> {
+fn node<'a>(events: &mut Parser<'a, StrInput<'a>>, event: &Event<'a>, span: Span) -> Option<Lines> {
     let mut lines = Lines {
         line: span.start.line(),
         ..Lines::default()

@@ -205,9 +205,9 @@ mod tests {
 
     #[test]
     fn anchors_and_merge_keys_are_followed() {
-        let text = "base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  y: 3\nboth: {<<: [{z: 1}, *b], z: 0}\nsame: *b\n";
+        let text = "base: &b {x: 1, w: 2}\nuse:\n  <<: *b\n  w: 3\nboth: {<<: [{z: 1}, *b], z: 0}\nsame: *b\n";
         let wanted = json!({
-            "base": {"x": 1, "y": 2}, "use": {"x": 1, "y": 3}, "both": {"x": 1, "y": 2, "z": 0}, "same": {"x": 1, "y": 2},
+            "base": {"x": 1, "w": 2}, "use": {"x": 1, "w": 3}, "both": {"x": 1, "w": 2, "z": 0}, "same": {"x": 1, "w": 2},
         });
         assert_eq!(read(text), Ok(vec![wanted]));
     }
