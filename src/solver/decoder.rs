@@ -192,7 +192,7 @@ impl<'a> Decoder<'a> {
         from: Millis,
         best: Option<&Place>,
     ) -> bool {
-        best.filter(|_| mode.gangs.is_empty()).is_some_and(|best| {
+        best.is_some_and(|best| {
             let soonest = soonest_end(&self.timelines, mode, from);
             preference.floor(task, mode, soonest) > best.rank.cost
         })

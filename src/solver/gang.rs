@@ -53,22 +53,12 @@ fn enough_nodes(
         for run in &mode.runs[part.runs.clone()] {
             let timeline = &mut timelines[run.class];
             let fresh = timeline.untouched();
-            for node in 0..timeline.touched() + usize::from(fresh > 0) {
-                let is_fresh = node == timeline.touched();
-                let soonest = if is_fresh {
-                    from
-                } else {
-                    timeline.soonest_on(run.group, node).max(from)
-                };
-                let nodes = if is_fresh { fresh as u64 } else { 1 };
-                let found =
-                    timeline
-                        .profile(node)
-                        .earliest(&mode.request.need, gang.duration, soonest);
-                if let Some(start) = found {
-                    room.push((start, u64::from(run.slots).saturating_mul(nodes)));
-                }
+            for node in 0..timeline.touched() {
+                let soonest = timeline.soonest_on(run.group, node).max(from);
+                room.push((soonest, u64::from(run.slots)));
             }
+            let fresh = u64::from(run.slots).saturating_mul(fresh as u64);
+            room.push((from, fresh));
         }
         room.sort_unstable();
         let mut slots = 0u64;
@@ -148,7 +138,8 @@ fn rooms(
             u32::try_from(free).unwrap_or(u32::MAX)
         };
         let first = timeline.touched();
-        rooms.extend((0..first).map(|node| Pick {
+        let free = (0..first).filter(|&node| timeline.soonest_known(run.group, node) <= start);
+        rooms.extend(free.map(|node| Pick {
             run: index,
             node,
             pods: pods(node),
