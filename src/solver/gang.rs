@@ -53,22 +53,12 @@ fn enough_nodes(
         for run in &mode.runs[part.runs.clone()] {
             let timeline = &mut timelines[run.class];
             let fresh = timeline.untouched();
-            for node in 0..timeline.touched() + usize::from(fresh > 0) {
-                let is_fresh = node == timeline.touched();
-                let soonest = if is_fresh {
-                    from
-                } else {
-                    timeline.soonest_on(run.group, node).max(from)
-                };
-                let nodes = if is_fresh { fresh as u64 } else { 1 };
-                let found =
-                    timeline
-                        .profile(node)
-                        .earliest(&mode.request.need, gang.duration, soonest);
-                if let Some(start) = found {
-                    room.push((start, u64::from(run.slots).saturating_mul(nodes)));
-                }
+            for node in 0..timeline.touched() {
+                let soonest = timeline.soonest_on(run.group, node).max(from);
+                room.push((soonest, u64::from(run.slots)));
             }
+            let fresh = u64::from(run.slots).saturating_mul(fresh as u64);
+            room.push((from, fresh));
         }
         room.sort_unstable();
         let mut slots = 0u64;
@@ -102,41 +92,7 @@ fn pick(
     part: &Part,
     start: Millis,
 ) -> Option<Vec<Pick>> {
-    let mut rooms: Vec<Pick> = Vec::new();
-    for index in part.runs.clone() {
-        let run = &mode.runs[index];
-        let timeline = &timelines[run.class];
-        let most = u64::from(run.slots.min(part.pods));
-        let slots = |node: usize| {
-            let profile = timeline.profile(node);
-            let free = if duration > 0 {
-                profile.slots(&mode.request, start, duration, most)
-            } else {
-                most
-            };
-            u32::try_from(free).unwrap_or(u32::MAX)
-        };
-        let touched = (0..timeline.touched()).map(|node| Pick {
-            run: index,
-            node,
-            pods: slots(node),
-        });
-        rooms.extend(touched.filter(|room| room.pods > 0));
-        if timeline.untouched() > 0 {
-            let (first, pods) = (timeline.touched(), slots(timeline.touched()));
-            let nodes = part.pods.div_ceil(pods.max(1)) as usize;
-            let fresh = first..first + nodes.min(timeline.untouched());
-            rooms.extend(
-                fresh
-                    .map(|node| Pick {
-                        run: index,
-                        node,
-                        pods,
-                    })
-                    .filter(|room| room.pods > 0),
-            );
-        }
-    }
+    let mut rooms = rooms(timelines, mode, duration, part, start);
     rooms.sort_by_key(|room| (Reverse(room.pods), room.run, room.node));
     let mut left = part.pods;
     let mut picks = Vec::new();
@@ -146,17 +102,61 @@ fn pick(
             left -= room.pods;
             continue;
         }
-        let tightest = rooms[position..]
+        let enough = rooms[position..]
             .iter()
-            .take_while(|room| room.pods >= left)
-            .min_by_key(|room| room.pods);
+            .take_while(|room| room.pods >= left);
+        let tightest = enough.min_by_key(|room| room.pods).unwrap_or(room);
         picks.push(Pick {
             pods: left,
-            ..*tightest.unwrap_or(room)
+            ..*tightest
         });
         return Some(picks);
     }
     None
+}
+
+/// The nodes with room at this start, each with the pods that fit; no more untouched ones than can be needed.
+fn rooms(
+    timelines: &[Timeline],
+    mode: &ModeView,
+    duration: Millis,
+    part: &Part,
+    start: Millis,
+) -> Vec<Pick> {
+    let mut rooms = Vec::new();
+    for index in part.runs.clone() {
+        let run = &mode.runs[index];
+        let timeline = &timelines[run.class];
+        let most = u64::from(run.slots.min(part.pods));
+        let pods = |node: usize| {
+            let profile = timeline.profile(node);
+            let free = if duration > 0 {
+                profile.slots(&mode.request, start, duration, most)
+            } else {
+                most
+            };
+            u32::try_from(free).unwrap_or(u32::MAX)
+        };
+        let first = timeline.touched();
+        let free = (0..first).filter(|&node| timeline.soonest_known(run.group, node) <= start);
+        rooms.extend(free.map(|node| Pick {
+            run: index,
+            node,
+            pods: pods(node),
+        }));
+        if timeline.untouched() > 0 {
+            let pods = pods(first);
+            let nodes = part.pods.div_ceil(pods.max(1)) as usize;
+            let fresh = first..first + nodes.min(timeline.untouched());
+            rooms.extend(fresh.map(|node| Pick {
+                run: index,
+                node,
+                pods,
+            }));
+        }
+    }
+    rooms.retain(|room| room.pods > 0);
+    rooms
 }
 
 /// The first time after this one at which something changes on a node that the gang may use.
