@@ -49,26 +49,81 @@ fn enough_nodes(
 ) -> Option<Millis> {
     let mut start = from;
     for part in &gang.parts {
-        let mut room: Vec<(Millis, u64)> = Vec::new();
-        for run in &mode.runs[part.runs.clone()] {
-            let timeline = &mut timelines[run.class];
-            let fresh = timeline.untouched();
-            for node in 0..timeline.touched() {
-                let soonest = timeline.soonest_on(run.group, node).max(from);
-                room.push((soonest, u64::from(run.slots)));
-            }
-            let fresh = u64::from(run.slots).saturating_mul(fresh as u64);
-            room.push((from, fresh));
-        }
-        room.sort_unstable();
-        let mut slots = 0u64;
-        let (enough, _) = room.into_iter().find(|(_, more)| {
-            slots = slots.saturating_add(*more);
-            slots >= u64::from(part.pods)
-        })?;
-        start = start.max(enough);
+        start = start.max(enough_for(timelines, mode, gang.duration, part, from)?);
     }
     Some(start)
+}
+
+/// A node, or several untouched ones, where no pod starts before `soonest`.
+struct Prospect {
+    soonest: Millis,
+    run: usize,
+    node: usize,
+    slots: u64,
+    is_exact: bool,
+}
+
+/// The same for one part. The keys of the timelines tell which nodes come first; only these are looked at.
+fn enough_for(
+    timelines: &mut [Timeline],
+    mode: &ModeView,
+    duration: Millis,
+    part: &Part,
+    from: Millis,
+) -> Option<Millis> {
+    let mut prospects = Vec::new();
+    for index in part.runs.clone() {
+        let run = &mode.runs[index];
+        let timeline = &timelines[run.class];
+        let (first, slots) = (timeline.touched(), u64::from(run.slots));
+        for node in 0..first {
+            let soonest = timeline.soonest_known(run.group, node).max(from);
+            prospects.push(Prospect {
+                soonest,
+                run: index,
+                node,
+                slots,
+                is_exact: false,
+            });
+        }
+        if timeline.untouched() > 0 {
+            let slots = slots.saturating_mul(timeline.untouched() as u64);
+            prospects.push(Prospect {
+                soonest: from,
+                run: index,
+                node: first,
+                slots,
+                is_exact: false,
+            });
+        }
+    }
+    loop {
+        prospects.sort_unstable_by_key(|prospect| (prospect.soonest, prospect.run, prospect.node));
+        let mut slots = 0u64;
+        let last = prospects.iter().position(|prospect| {
+            slots = slots.saturating_add(prospect.slots);
+            slots >= u64::from(part.pods)
+        })?;
+        let enough = prospects[last].soonest;
+        if enough == Millis::MAX || prospects[..=last].iter().all(|prospect| prospect.is_exact) {
+            return Some(enough);
+        }
+        for prospect in prospects[..=last]
+            .iter_mut()
+            .filter(|prospect| !prospect.is_exact)
+        {
+            let run = &mode.runs[prospect.run];
+            let timeline = &mut timelines[run.class];
+            if prospect.node < timeline.touched() {
+                let soonest = timeline.soonest_on(run.group, prospect.node);
+                prospect.soonest = prospect.soonest.max(soonest);
+            }
+            let profile = timeline.profile(prospect.node);
+            let found = profile.earliest(&mode.request.need, duration, prospect.soonest);
+            prospect.soonest = found.unwrap_or(Millis::MAX);
+            prospect.is_exact = true;
+        }
+    }
 }
 
 fn pick_all(
