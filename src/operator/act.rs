@@ -110,7 +110,7 @@ impl Writer<'_> {
             },
             _ => refused(
                 &create.copy,
-                format!("a pod {name} exists that is none of this batch"),
+                format!("a pod {name} already exists and is none of this batch"),
             ),
         }
     }

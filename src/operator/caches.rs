@@ -15,7 +15,7 @@ use crate::api::TaskBatch;
 use crate::cluster::ledger::{Key, Ledger, revision};
 use crate::cluster::pod::Pod;
 use crate::cluster::snapshot::node_of;
-use crate::decide::Observed;
+use crate::decide::{ObjectId, Observed};
 use crate::model::Node;
 
 /// The stores, and the ledger of our own writes beside them.
@@ -133,6 +133,14 @@ impl Caches {
         let text = |part: &Option<String>| part.clone().unwrap_or_default();
         let key = (text(&batch.metadata.namespace), text(&batch.metadata.name));
         lock(&self.written).insert(key, Arc::new(batch));
+    }
+
+    /// Whether the watch shows this batch, and not another of its name.
+    pub fn shows(&self, batch: &ObjectId) -> bool {
+        let key = (batch.namespace.clone(), batch.name.clone());
+        let is_it = |shown: &Arc<TaskBatch>| shown.metadata.uid.as_ref() == Some(&batch.uid);
+        let mut feeds = self.batches.iter();
+        feeds.any(|feed| feed.lock().objects().get(&key).is_some_and(is_it))
     }
 
     /// What the cluster holds now, our own writes included.

@@ -82,7 +82,7 @@ pub async fn send(client: &Client, method: &str, path: &str, content: Option<Con
 
 async fn exchange(client: &Client, request: Request<Body>) -> Answer {
     let reply = async {
-        let reply = client.send(request).await.map_err(|error| chain(&error))?;
+        let reply = client.send(request).await.map_err(|error| shown(&error))?;
         let (code, wait) = (reply.status(), retry_after(&reply));
         let body = to_bytes(ReplyBody::new(reply.into_body()), MOST_BYTES).await;
         Ok((code, wait, body.map_err(|error| chain(&error))?))
@@ -128,8 +128,16 @@ fn retry_after<B>(reply: &Response<B>) -> Option<Duration> {
     seconds.parse().ok().map(Duration::from_secs)
 }
 
+/// An error of a client in one line; what the API server itself says stands alone.
+pub fn shown(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{}: {}", status.code, status.message),
+        other => chain(other),
+    }
+}
+
 /// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -32,13 +32,13 @@ pub struct Clients {
 pub enum AccessError {
     /// The kubeconfig cannot be used.
     #[error("kubeconfig: {0}")]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
+    Kubeconfig(kube::config::KubeconfigError),
     /// There is neither a kubeconfig nor a service account.
     #[error("no access to a cluster: {0}")]
-    Infer(#[from] kube::config::InferConfigError),
+    Infer(kube::config::InferConfigError),
     /// What they say cannot be used.
     #[error("no client for the API server: {0}")]
-    Client(#[from] kube::Error),
+    Client(kube::Error),
 }
 
 impl Access {
@@ -47,9 +47,10 @@ impl Access {
         let mut config = self.config().await?;
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT);
+        let client = |config| Client::try_from(config).map_err(AccessError::Client);
         Ok(Clients {
-            cluster: Client::try_from(config.clone())?,
-            lease: Client::try_from(config)?,
+            cluster: client(config.clone())?,
+            lease: client(config)?,
         })
     }
 
@@ -58,12 +59,14 @@ impl Access {
             context: self.context.clone(),
             ..KubeConfigOptions::default()
         };
-        Ok(match (&self.kubeconfig, &self.context) {
+        let config = match (&self.kubeconfig, &self.context) {
             (Some(file), _) => {
-                Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?
+                let file = Kubeconfig::read_from(file).map_err(AccessError::Kubeconfig)?;
+                Config::from_custom_kubeconfig(file, &options).await
             }
-            (None, Some(_)) => Config::from_kubeconfig(&options).await?,
-            (None, None) => Config::infer().await?,
-        })
+            (None, Some(_)) => Config::from_kubeconfig(&options).await,
+            (None, None) => return Config::infer().await.map_err(AccessError::Infer),
+        };
+        config.map_err(AccessError::Kubeconfig)
     }
 }

@@ -27,6 +27,8 @@ pub struct Record {
     pub duration: Duration,
     /// When it last renewed, by its own clock: only compared for change.
     pub renewed: Option<Timestamp>,
+    /// When the leader began to lead, by its own clock; for people.
+    pub acquired: Option<Timestamp>,
     /// How often the leader has changed.
     pub transitions: i32,
     /// Resource version of the object: the precondition of the next write.

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::call::chain;
+use super::call::shown;
 use super::election::{Bid, Candidate, LEASE, RETRY, Record, Tenure, WRITABLE};
 
 /// How long one call may take: several fit before the renew deadline.
@@ -107,6 +107,7 @@ impl Lease {
         let next = self.ours(&before, Timestamp::now());
         match self.write(&next).await {
             Reply::Done(record) => Ok(Won::Lease(Tenure::new(&self.identity, record, sent))),
+            Reply::Absent if next.version.is_empty() => Err("the namespace does not exist".into()),
             Reply::Conflict | Reply::Absent => Ok(Won::Nothing(holder)),
             Reply::Unclear(why) => Err(why),
         }
@@ -114,11 +115,13 @@ impl Lease {
 
     /// The record that makes us the leader, or keeps us so.
     fn ours(&self, before: &Record, now: Timestamp) -> Record {
+        let taken = before.holder != self.identity;
         Record {
             holder: self.identity.clone(),
             duration: LEASE,
             renewed: Some(now),
-            transitions: before.transitions + i32::from(before.holder != self.identity),
+            acquired: before.acquired.filter(|_| !taken).or(Some(now)),
+            transitions: before.transitions + i32::from(taken && !before.version.is_empty()),
             version: before.version.clone(),
         }
     }
@@ -284,7 +287,7 @@ fn reply<E>(answer: Result<kube::Result<Object>, E>) -> Reply {
         Ok(Ok(object)) => Reply::Done(record(&object)),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Reply::Absent,
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Reply::Conflict,
-        Ok(Err(error)) => Reply::Unclear(chain(&error)),
+        Ok(Err(error)) => Reply::Unclear(shown(&error)),
         Err(_) => Reply::Unclear(format!("no answer within {} s", CALL.as_secs())),
     }
 }
@@ -298,6 +301,7 @@ fn record(object: &Object) -> Record {
         holder: spec.holder_identity.unwrap_or_default(),
         duration: seconds.map_or(LEASE, Duration::from_secs),
         renewed: spec.renew_time.map(|time| time.0),
+        acquired: spec.acquire_time.map(|time| time.0),
         transitions: spec.lease_transitions.unwrap_or_default(),
         version: object.metadata.resource_version.clone().unwrap_or_default(),
     }
@@ -315,6 +319,7 @@ fn object(name: &str, record: &Record) -> Object {
             holder_identity: Some(record.holder.clone()),
             lease_duration_seconds: i32::try_from(record.duration.as_secs()).ok(),
             renew_time: record.renewed.map(MicroTime),
+            acquire_time: record.acquired.map(MicroTime),
             lease_transitions: Some(record.transitions),
             ..LeaseSpec::default()
         }),

@@ -67,8 +67,9 @@ impl Reporter<'_> {
                 }
                 None
             }
-            // It is gone, or changes right now: the watch tells.
+            // It is gone, or changes right now: the watch tells. Another batch of the name fails the test.
             Answer::Missing | Answer::Conflict(_) => None,
+            Answer::Refused(_) if !self.caches.shows(batch) => None,
             Answer::Refused(_) => {
                 warn!(
                     namespace = batch.namespace,

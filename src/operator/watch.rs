@@ -13,7 +13,7 @@ use kube::{Client, Resource};
 use tokio::time::{error::Elapsed, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::call::chain;
+use super::call::shown;
 use super::kept::{Delivered, Kept};
 use super::store::Feed;
 
@@ -33,7 +33,7 @@ pub const STALE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 45);
 /// Why a list or a watch broke off.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("{}", chain(.0))]
+    #[error("{}", shown(.0))]
     Call(#[from] kube::Error),
     #[error("no answer in time")]
     Timeout(#[from] Elapsed),
