@@ -5,13 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
+use super::{Error, Exit};
 use crate::operator::{self, Access, Config};
 
 /// Options of the operator.
@@ -79,23 +79,23 @@ pub enum LogLevel {
 }
 
 /// Runs the operator until SIGTERM or SIGINT.
-pub fn run(args: &RunArgs) -> Result<()> {
+pub fn run(args: &RunArgs) -> Result<Exit, Error> {
     start_log(args.log_format, args.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-        .context("cannot start threads")?;
+        .build()?;
     let outcome = runtime.block_on(async {
         let stop = CancellationToken::new();
-        stop_on_signal(&stop).context("cannot listen for signals")?;
-        Ok(operator::run(config(args), stop).await?)
+        stop_on_signal(&stop)?;
+        let ended = operator::run(config(args), stop).await;
+        ended.map_err(|error| Error::Machine(error.to_string()))
     });
     // After an error nothing may go on, not even a search that is under way.
     runtime.shutdown_background();
     if outcome.is_ok() {
         info!("stopped");
     }
-    outcome
+    outcome.map(|()| Exit::Done)
 }
 
 fn config(args: &RunArgs) -> Config {

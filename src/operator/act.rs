@@ -40,8 +40,8 @@ pub struct Writer<'a> {
 impl Writer<'_> {
     /// Carries the actions out, many at once; the outcomes stand in their order.
     pub async fn act(&self, actions: &[Action]) -> Vec<Outcome> {
-        let outcomes = stream::iter(actions).map(|action| self.one(action));
-        outcomes.buffered(AT_ONCE).collect().await
+        let writes: Vec<_> = actions.iter().map(|action| self.one(action)).collect();
+        stream::iter(writes).buffered(AT_ONCE).collect().await
     }
 
     async fn one(&self, action: &Action) -> Outcome {

@@ -98,19 +98,20 @@ impl Reporter<'_> {
                 "too many events in one round"
             );
         }
-        let objects = events
-            .iter()
-            .take(MOST_EVENTS)
-            .map(|event| self.object(event));
-        let writes = stream::iter(objects).map(|object| async move {
-            let namespace = object.metadata.namespace.clone().unwrap_or_default();
-            let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
-            let answer = send(self.client, "POST", &path, Some(Content::json(&object))).await;
-            if !matches!(answer, Answer::Accepted(_)) {
-                debug!(namespace, ?answer, "an event could not be published");
-            }
-        });
-        writes.buffer_unordered(AT_ONCE).collect::<()>().await;
+        let wanted = events.iter().take(MOST_EVENTS);
+        let writes: Vec<_> = wanted.map(|event| self.event(event)).collect();
+        let writes = stream::iter(writes).buffer_unordered(AT_ONCE);
+        writes.collect::<()>().await;
+    }
+
+    async fn event(&self, event: &Event) {
+        let namespace = &event.batch.namespace;
+        let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
+        let content = Content::json(&self.object(event));
+        let answer = send(self.client, "POST", &path, Some(content)).await;
+        if !matches!(answer, Answer::Accepted(_)) {
+            debug!(namespace, ?answer, "an event could not be published");
+        }
     }
 
     fn object(&self, event: &Event) -> Object {

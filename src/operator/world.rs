@@ -23,10 +23,13 @@ use super::report::Reporter;
 use crate::cluster::ledger::Key;
 use crate::cluster::pod::Pod;
 use crate::decide::{Action, Fact, Observed, Outcome, Report, Search, World};
-use crate::model::{self, Plan, Problem, Solution};
+use crate::model::{Problem, Solution};
+use crate::solver::{self, Budget, Improvement, Options};
 
 /// How long a step may take that is no search, before the loop counts as stuck.
 const STEP: Duration = Duration::from_secs(120);
+/// How long a search may take, whatever its batch asks for: all other batches wait meanwhile.
+const LONGEST_SEARCH: Duration = Duration::from_secs(300);
 /// How many pods are looked up at once.
 const LOOKUPS: usize = 16;
 
@@ -91,13 +94,14 @@ impl World for Live {
     }
 
     async fn solve(&mut self, problem: &Problem, search: &Search) -> (Solution, Duration) {
-        self.health.works(search.time_limit + STEP);
+        let limit = match search.iterations {
+            Some(_) => LONGEST_SEARCH,
+            None => search.time_limit.min(LONGEST_SEARCH),
+        };
+        self.health.works(limit + STEP);
         let begun = Instant::now();
         let stop = self.stop.clone();
-        let over = || {
-            stop.is_cancelled()
-                || (search.iterations.is_none() && begun.elapsed() >= search.time_limit)
-        };
+        let over = || stop.is_cancelled() || begun.elapsed() >= limit;
         let solution = tokio::task::block_in_place(|| find_plan(problem, search, &over));
         self.health.works(STEP);
         (solution, begun.elapsed())
@@ -209,19 +213,18 @@ impl Live {
     }
 }
 
-/// Runs the search on the threads of the machine.
-fn find_plan(_problem: &Problem, search: &Search, _over: &(dyn Fn() -> bool + Sync)) -> Solution {
-    Solution {
-        plan: Plan::default(),
-        outcome: model::Outcome::Unknown,
-        objective: 0,
-        bound: 0,
-        bound_name: "",
+/// Searches on the threads of the machine. A plan is made anew in each round that needs one: what an earlier
+/// plan promised stands in the pods.
+fn find_plan(problem: &Problem, search: &Search, over: &(dyn Fn() -> bool + Sync)) -> Solution {
+    let options = Options {
         algorithm: search.algorithm,
-        found_by: search.algorithm,
         seed: search.seed,
-        iterations: 0,
-    }
+        budget: Budget {
+            iterations: search.iterations,
+            expired: over,
+        },
+    };
+    solver::solve(problem, &options, None, &mut |_: &Improvement| {})
 }
 
 /// Facts for logs and metrics. Names of objects may stand in a log, contents of specs may not; what the

@@ -1,1 +1,0 @@
-//! The independent check of plans.
