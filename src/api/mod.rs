@@ -4,14 +4,18 @@
 
 mod amount;
 mod crd;
+mod fault;
 mod spec;
 mod status;
 mod template;
 
 pub use crate::model::Reason;
 pub use amount::Amount;
+pub use fault::Fault;
 pub use crd::{crd, crd_yaml};
 pub use spec::{
+    COPIES_MESSAGE, DECIMAL_MESSAGE, DURATION_MESSAGE, FRACTION_MESSAGE, MOST_COPIES, RANGE_MESSAGE,
+    SCALING_MESSAGE, STEP_MESSAGE, WHOLE_MESSAGE, WORKERS_MESSAGE,
     Backoff, Estimate, FailurePolicy, Gang, Objective, Optimizer, RangeSpec, Retry, ScalingSpec,
     ScalingType, SpeedupPoint, TaskBatch, TaskBatchSpec, TaskSpec, WorkerStep, WorkersSpec,
 };
@@ -19,7 +23,7 @@ pub use status::{
     Actual, AssignmentStatus, ConditionType, Phase, PlanStatus, Predicted, Progress,
     TaskBatchStatus, TaskPhase, TaskStatus,
 };
-pub use template::PodTemplate;
+pub use template::{PodTemplate, RESERVED, RESTART_MESSAGE};
 
 /// API group, and the prefix of every label and annotation of ours.
 pub const GROUP: &str = "taskbatch.dev";

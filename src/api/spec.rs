@@ -13,6 +13,8 @@ const DURATION: &str = "self.matches('^(0|([0-9]+([.][0-9]*)?|[.][0-9]+)(h|ms|m|
 /// What is right where a duration is wrong.
 pub const DURATION_MESSAGE: &str =
     "must be a duration of at least 0 such as 1h30m, 20s or 500ms";
+/// What is right where a decimal is wrong.
+pub const DECIMAL_MESSAGE: &str = "must be a decimal of at least 0, in quotes, such as \"0.95\"";
 const DECIMAL: &str = "^([0-9]+([.][0-9]*)?|[.][0-9]+)$";
 /// What is right where a fraction is out of its range.
 pub const FRACTION_MESSAGE: &str = "must be a decimal from 0 to 1, in quotes, such as \"0.95\"";

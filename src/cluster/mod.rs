@@ -1,7 +1,14 @@
 //! Kubernetes objects in, model out.
 
+pub mod compile;
 pub mod duration;
+pub mod explain;
+pub mod intake;
+pub mod modes;
 pub mod node;
+pub mod placement;
 pub mod pod;
 pub mod quantity;
 pub mod requests;
+pub mod snapshot;
+pub mod template;

@@ -1,1 +1,18 @@
-fn main() {}
+//! Tests of the operator against a real control plane; see `harness` for how it is started.
+//!
+//! `cargo test --test cluster` runs them, `cargo test --test cluster -- serve` keeps a control plane for a person.
+
+mod harness;
+mod harness_tests;
+mod kubelet_tests;
+mod serve;
+
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        return serve::run();
+    }
+    let tests = [harness_tests::TESTS, kubelet_tests::TESTS].concat();
+    harness::run(&tests)
+}

@@ -1,0 +1,58 @@
+# Every command of the project stands here; `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+IMAGE ?= taskbatch/taskbatch:$(VERSION)
+CRD := taskbatches.taskbatch.dev.yaml
+
+.PHONY: help build test lint fmt demo tools cluster crds image kind bench
+
+help: ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## Build the program: target/release/taskbatch
+	cargo build --release --locked
+
+test: tools ## Run every test; does all set-up itself
+	cargo check --lib --no-default-features --locked
+	cargo test --locked --no-fail-fast
+
+lint: ## Check format, lints and the chart
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	if command -v helm >/dev/null; then helm lint --strict charts/taskbatch; fi
+
+fmt: ## Format the source
+	cargo fmt
+
+demo: ## Plan and run an example batch on a simulated cluster
+	cargo run --release --locked -- demo
+
+tools: ## Build the programs of a real control plane for the tests, once
+	tests/cluster/build.sh
+
+cluster: tools ## Start a real control plane, simulated nodes and the operator, until Ctrl-C
+	cargo test --locked --test cluster -- serve
+
+# Written beside its place first, so that a failed run does not leave an empty file.
+crds: ## Write the CRD, and the copy in the chart, from the Rust types
+	mkdir -p crds
+	cargo run --locked -- crd >crds/$(CRD).new
+	mv crds/$(CRD).new crds/$(CRD)
+	cp crds/$(CRD) charts/taskbatch/files/$(CRD)
+
+image: ## Build the container image
+	docker build --tag $(IMAGE) .
+
+kind: ## Try it in a new kind cluster: image, chart, first batch
+	kind create cluster --name taskbatch
+	docker build --tag $(IMAGE) .
+	kind load docker-image $(IMAGE) --name taskbatch
+	helm install taskbatch charts/taskbatch --namespace taskbatch-system --create-namespace --wait
+	kubectl apply -f examples/rigid.yaml
+
+bench: ## Run the benchmarks
+	cargo bench --locked

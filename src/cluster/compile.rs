@@ -1,0 +1,323 @@
+//! Batches and a snapshot become a problem: tasks with modes, nodes in classes (DESIGN 4.1).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{explain, modes, snapshot};
+use crate::constraint;
+use crate::model::{
+    Batch, Exact, Goal, Hold, Millis, Mode, NodeClass, Placement, PlannedBatch, PlannedTask, Problem, Reason,
+    Resources, Run, Snapshot, Task, Unplaced, ceil_i64,
+};
+
+/// Copies of one task that want a place.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The batch.
+    pub batch: &'a Batch,
+    /// Index of the task in it.
+    pub task: usize,
+    /// Indices of the copies.
+    pub copies: Vec<u32>,
+    /// Earliest start.
+    pub release: Millis,
+}
+
+impl Request<'_> {
+    fn task(&self) -> &Task {
+        &self.batch.tasks[self.task]
+    }
+}
+
+/// Makes the problem of placing all requests together, with this goal. Copies that no node could ever
+/// hold are set aside with the reason.
+pub fn compile(snapshot: &Snapshot, requests: &[Request<'_>], goal: Goal) -> Problem {
+    let held_still;
+    let snapshot = if goal.is_static() {
+        held_still = without_time(snapshot);
+        &held_still
+    } else {
+        snapshot
+    };
+    let mut compiler = Compiler::new(snapshot, requests, goal);
+    for index in dependency_order(requests, goal) {
+        compiler.add(&requests[index]);
+    }
+    compiler.problem
+}
+
+/// For goals without a time axis: what our own pods hold is simply gone.
+fn without_time(snapshot: &Snapshot) -> Snapshot {
+    Snapshot {
+        nodes: snapshot.nodes.clone(),
+        free: snapshot::free_now(snapshot),
+        holds: vec![Vec::new(); snapshot.nodes.len()],
+    }
+}
+
+/// Indices of the requests, each after those that it depends on. Cycles were refused at intake.
+fn dependency_order(requests: &[Request<'_>], goal: Goal) -> Vec<usize> {
+    let all = 0..requests.len();
+    if goal.is_static() || requests.iter().all(|request| request.task().after.is_empty()) {
+        return all.collect();
+    }
+    let find: HashMap<(&str, &str), usize> = all
+        .clone()
+        .map(|at| ((requests[at].batch.key.as_str(), requests[at].task().name.as_str()), at))
+        .collect();
+    let before = |at: usize| -> Vec<usize> {
+        let (batch, task) = (requests[at].batch, requests[at].task());
+        task.after.iter().filter_map(|name| find.get(&(batch.key.as_str(), name.as_str()))).copied().collect()
+    };
+    let mut order = Vec::new();
+    let mut seen = vec![false; requests.len()];
+    for root in all {
+        let mut stack = vec![(root, false)];
+        while let Some((at, expanded)) = stack.pop() {
+            if expanded {
+                order.push(at);
+            } else if !std::mem::replace(&mut seen[at], true) {
+                stack.push((at, true));
+                stack.extend(before(at).into_iter().map(|next| (next, false)));
+            }
+        }
+    }
+    order
+}
+
+struct Compiler<'a> {
+    snapshot: &'a Snapshot,
+    goal: Goal,
+    /// Distinct placement rules, and for each class whether its nodes are admitted by them.
+    placements: Vec<&'a Placement>,
+    admitted: Vec<Vec<bool>>,
+    /// Where each task stands in the problem; `None` for those set aside.
+    placed: HashMap<(&'a str, &'a str), Option<usize>>,
+    problem: Problem,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(snapshot: &'a Snapshot, requests: &[Request<'a>], goal: Goal) -> Self {
+        let mut placements: Vec<&Placement> = Vec::new();
+        let mut names: BTreeSet<&str> = BTreeSet::new();
+        for request in requests {
+            let task = request.batch.tasks.get(request.task);
+            let Some(task) = task else { continue };
+            if !placements.contains(&&task.placement) {
+                placements.push(&task.placement);
+            }
+            let shape = [&task.own, &task.shape.beside, &task.shape.init_peak, &task.shape.pod_level, &task.shape.overhead];
+            names.extend(shape.into_iter().flat_map(Resources::iter).map(|(name, _)| name));
+            names.extend(task.ranges.keys().map(String::as_str));
+        }
+        names.insert(crate::model::PODS);
+        let resources: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let (classes, admitted) = classify(snapshot, &placements, &resources);
+        Self {
+            snapshot,
+            goal,
+            placements,
+            admitted,
+            placed: HashMap::new(),
+            problem: Problem {
+                goal,
+                resources,
+                nodes: snapshot.nodes.iter().map(|node| node.name.clone()).collect(),
+                classes,
+                ..Problem::default()
+            },
+        }
+    }
+
+    fn add(&mut self, request: &Request<'a>) {
+        let task = &request.batch.tasks[request.task];
+        let key = (request.batch.key.as_str(), task.name.as_str());
+        let after: Vec<Option<usize>> = match self.goal.is_static() {
+            true => Vec::new(),
+            false => task.after.iter().filter_map(|name| self.placed.get(&(key.0, name.as_str())).copied()).collect(),
+        };
+        let modes = self.modes(task);
+        let place = match after.iter().copied().collect::<Option<Vec<usize>>>() {
+            _ if modes.is_empty() => {
+                let found = explain::unplaceable(self.snapshot, task);
+                self.set_aside(request, found.0, &found.1, found.2);
+                None
+            }
+            None => {
+                let message = format!("depends on {}, and not all of that can be placed", task.after.join(", "));
+                self.set_aside(request, Reason::DependencyUnplaced, &message, Some("place what it depends on".into()));
+                None
+            }
+            Some(after) => {
+                let batch = self.batch(request.batch);
+                self.problem.tasks.push(PlannedTask {
+                    batch,
+                    name: task.name.clone(),
+                    copies: request.copies.clone(),
+                    weight: task.weight,
+                    release: request.release,
+                    after,
+                    modes,
+                });
+                Some(self.problem.tasks.len() - 1)
+            }
+        };
+        self.placed.insert(key, place);
+    }
+
+    fn batch(&mut self, batch: &Batch) -> usize {
+        let known = &mut self.problem.batches;
+        known.iter().rposition(|one| one.key == batch.key).unwrap_or_else(|| {
+            known.push(PlannedBatch {
+                key: batch.key.clone(),
+                weight: batch.weight,
+            });
+            known.len() - 1
+        })
+    }
+
+    fn set_aside(&mut self, request: &Request<'_>, reason: Reason, message: &str, fix: Option<String>) {
+        let task = request.task();
+        self.problem.unplaceable.extend(request.copies.iter().map(|copy| Unplaced {
+            batch: request.batch.key.clone(),
+            task: task.name.clone(),
+            copy: *copy,
+            reason,
+            message: message.to_owned(),
+            fix: fix.clone(),
+        }));
+    }
+
+    /// All modes of a task that can run, without the dominated ones.
+    fn modes(&self, task: &Task) -> Vec<Mode> {
+        let admitted = self.placements.iter().position(|rules| **rules == task.placement);
+        let Some(admitted) = admitted.map(|at| &self.admitted[at]) else {
+            return Vec::new();
+        };
+        let sized = task.sized.as_deref().unwrap_or_default();
+        let largest = self.snapshot.nodes.iter().map(|node| node.allocatable.get(sized)).max();
+        let mut found: Vec<Mode> = Vec::new();
+        for size in modes::sizes(task).unwrap_or_default() {
+            let Some(value) = modes::value(task, self.goal, &size, largest.unwrap_or(0)) else {
+                continue;
+            };
+            let demand: Vec<i64> = self.problem.resources.iter().map(|name| size.effective.get(name)).collect();
+            let mut durations = Durations::default();
+            let runs: Vec<Run> = (0..self.problem.classes.len())
+                .filter(|class| admitted[*class])
+                .filter_map(|class| self.run(task, &size, &demand, class, &mut durations))
+                .collect();
+            let room: u64 = runs
+                .iter()
+                .map(|run| u64::from(run.slots) * self.problem.classes[run.class].nodes.len() as u64)
+                .sum();
+            if room >= u64::from(size.pods) {
+                found.push(Mode {
+                    pods: size.pods,
+                    requests: size.requests,
+                    demand,
+                    value,
+                    runs,
+                });
+            }
+        }
+        without_dominated(found, self.goal)
+    }
+
+    fn run(&self, task: &Task, size: &modes::Size, demand: &[i64], class: usize, durations: &mut Durations) -> Option<Run> {
+        let room = &self.problem.classes[class];
+        let slots = slots(&room.free, demand);
+        if slots == 0 {
+            return None;
+        }
+        let node = &self.snapshot.nodes[*room.nodes.first()?];
+        let (duration, read, compute) = durations.get(task, &size.work, &node.speed)?;
+        let price = modes::price(node, &size.effective);
+        let cost = ceil_i64(&(&price * Exact::from_integer(duration.into())))?;
+        Some(Run {
+            class,
+            duration,
+            read,
+            compute,
+            slots,
+            price,
+            cost,
+        })
+    }
+}
+
+/// Durations of one size by node speed; there are few speeds and many nodes.
+#[derive(Default)]
+struct Durations(BTreeMap<Exact, Option<(Millis, Millis, Millis)>>);
+
+impl Durations {
+    fn get(&mut self, task: &Task, work: &Exact, speed: &Exact) -> Option<(Millis, Millis, Millis)> {
+        *self
+            .0
+            .entry(speed.clone())
+            .or_insert_with(|| modes::duration(task, work, speed))
+    }
+}
+
+/// How many pods of this demand fit together; a demand of 0 needs no room.
+fn slots(free: &[i64], demand: &[i64]) -> u32 {
+    let each = free.iter().zip(demand).filter(|(_, demand)| **demand > 0);
+    let least = each.map(|(free, demand)| (free / demand).max(0)).min();
+    u32::try_from(least.unwrap_or(i64::from(u32::MAX))).unwrap_or(u32::MAX)
+}
+
+/// Groups nodes that no task can tell apart, and tells which rules admit each group. Nodes that
+/// no rule admits are in no group.
+fn classify(snapshot: &Snapshot, placements: &[&Placement], resources: &[String]) -> (Vec<NodeClass>, Vec<Vec<bool>>) {
+    type Signature<'a> = (Vec<bool>, Vec<i64>, Vec<i64>, &'a [Hold], [Option<&'a Exact>; 3]);
+    let amounts = |of: &Resources| -> Vec<i64> { resources.iter().map(|name| of.get(name)).collect() };
+    let mut known: HashMap<Signature<'_>, usize> = HashMap::new();
+    let mut classes: Vec<NodeClass> = Vec::new();
+    let mut admitted: Vec<Vec<bool>> = vec![Vec::new(); placements.len()];
+    for (index, node) in snapshot.nodes.iter().enumerate() {
+        let open: Vec<bool> = placements.iter().map(|rules| constraint::admits(rules, node).is_ok()).collect();
+        if !open.contains(&true) {
+            continue;
+        }
+        let holds = snapshot.holds[index].as_slice();
+        let free = amounts(&snapshot.free[index]);
+        let figures = [Some(&node.speed), Some(&node.price), node.read_bandwidth.as_ref()];
+        let signature = (open, free, amounts(&node.allocatable), holds, figures);
+        if let Some(&class) = known.get(&signature) {
+            classes[class].nodes.push(index);
+            continue;
+        }
+        for (rules, open) in admitted.iter_mut().zip(&signature.0) {
+            rules.push(*open);
+        }
+        classes.push(NodeClass {
+            nodes: vec![index],
+            free: signature.1.clone(),
+            holds: holds.to_vec(),
+            held: holds.iter().map(|hold| amounts(&hold.demand)).collect(),
+        });
+        known.insert(signature, classes.len() - 1);
+    }
+    (classes, admitted)
+}
+
+/// Drops each mode for which another one is at least as good in every respect, wherever it runs.
+fn without_dominated(modes: Vec<Mode>, goal: Goal) -> Vec<Mode> {
+    let at_least = |a: &Mode, b: &Mode| {
+        let value = if goal.is_maximised() { a.value >= b.value } else { a.value <= b.value };
+        value
+            && a.pods <= b.pods
+            && a.demand.iter().zip(&b.demand).all(|(a, b)| a <= b)
+            && b.runs.iter().all(|there| {
+                a.run_on(there.class)
+                    .is_some_and(|here| here.duration <= there.duration && here.cost <= there.cost)
+            })
+    };
+    let mut kept: Vec<Mode> = Vec::new();
+    for mode in modes {
+        if !kept.iter().any(|other| at_least(other, &mode)) {
+            kept.retain(|other| !at_least(&mode, other));
+            kept.push(mode);
+        }
+    }
+    kept
+}

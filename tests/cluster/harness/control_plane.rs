@@ -1,0 +1,396 @@
+//! The processes of the control plane: how they are started, made ready and stopped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+
+use super::access::{self, Access};
+use super::node::NodeBuilder;
+use super::process::Process;
+use super::tools::{self, Captured, Tools};
+use super::wait::{answers, eventually, free_ports, seconds};
+
+/// A running control plane; every test gets it through its sandbox.
+pub(crate) struct ControlPlane {
+    folder: PathBuf,
+    tools: Tools,
+    access: Access,
+    client: Client,
+    parts: Mutex<Vec<Process>>,
+    names: AtomicU32,
+}
+
+impl ControlPlane {
+    /// Starts everything and returns when pods can be created; several may run side by side.
+    pub(crate) async fn start() -> Result<Arc<Self>> {
+        let tools = Tools::ready()?;
+        let folder = fresh_folder()?;
+        let [etcd, peer, api, manager, scheduler, kwok] = free_ports()?;
+        let server = format!("https://127.0.0.1:{api}");
+        let access = Access::new(&folder, &server, &folder.join("api/apiserver.crt"))?;
+        fs::write(folder.join("tokens.csv"), access::token_file())?;
+
+        let mut launch = Launch {
+            tools: &tools,
+            folder: &folder,
+            parts: Vec::new(),
+        };
+        launch.start("etcd", &etcd_flags(&folder, etcd, peer))?;
+        launch
+            .ready(&format!("http://127.0.0.1:{etcd}/health"))
+            .await?;
+        launch.start("kube-apiserver", &api_server_flags(&folder, etcd, api))?;
+        launch.ready(&format!("{server}/readyz")).await?;
+        let client = access::client(&access.kubeconfig("admin")).await?;
+
+        launch.start(
+            "kube-controller-manager",
+            &controller_manager_flags(&access, &folder, manager),
+        )?;
+        launch.start("kube-scheduler", &scheduler_flags(&access, scheduler))?;
+        launch.start("kwok", &kwok_flags(&access, kwok))?;
+        apply_crds(&client).await?;
+        launch
+            .ready(&format!("https://127.0.0.1:{manager}/healthz"))
+            .await?;
+        launch
+            .ready(&format!("https://127.0.0.1:{scheduler}/healthz"))
+            .await?;
+        launch
+            .ready(&format!("http://127.0.0.1:{kwok}/readyz"))
+            .await?;
+
+        let parts = Mutex::new(launch.parts);
+        let plane = Self {
+            folder,
+            tools,
+            access,
+            client,
+            parts,
+            names: AtomicU32::new(0),
+        };
+        plane.service_account_exists("default").await?;
+        Ok(Arc::new(plane))
+    }
+
+    /// Kills every component and removes what they stored; the logs are kept for a person if `keep_logs`.
+    pub(crate) fn stop(&self, keep_logs: bool) {
+        self.parts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        let removed = if keep_logs {
+            self.folder.join("etcd")
+        } else {
+            self.folder.clone()
+        };
+        // A folder that stays is removed by the next start.
+        let _ = fs::remove_dir_all(removed);
+    }
+
+    /// A client that may do everything.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The folder of the logs: `<component>.log`, and `audit.log` as `audit.yaml` asks for.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The kubeconfig of the admin.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.access.kubeconfig("admin")
+    }
+
+    /// The path of a program of the control plane, as `kubectl`.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.tools.path(name)
+    }
+
+    /// Resident memory of all components together, in bytes.
+    pub(crate) fn memory(&self) -> Result<u64> {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.iter().map(|part| Ok(part.usage()?.rss)).sum()
+    }
+
+    /// `stem`, made unique in this control plane.
+    pub(crate) fn unique(&self, stem: &str) -> String {
+        format!("{stem}-{}", self.names.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A node of exactly this name; tests make theirs in their sandbox.
+    pub(crate) fn node(&self, name: &str) -> NodeBuilder {
+        NodeBuilder::new(self.client.clone(), name)
+    }
+
+    /// A new namespace that is ready for pods.
+    pub(crate) async fn namespace(&self, stem: &str) -> Result<String> {
+        let name = self.unique(stem);
+        let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}}))?;
+        Api::all(self.client.clone())
+            .create(&PostParams::default(), &namespace)
+            .await?;
+        self.service_account_exists(&name).await?;
+        Ok(name)
+    }
+
+    /// Pods are refused in a namespace until its service account `default` is there.
+    async fn service_account_exists(&self, namespace: &str) -> Result<()> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        eventually(seconds(30), async || {
+            Ok(accounts.get("default").await.map(drop)?)
+        })
+        .await
+    }
+
+    /// A kubeconfig with a token of this service account, valid for an hour.
+    pub(crate) async fn kubeconfig_of(&self, namespace: &str, account: &str) -> Result<PathBuf> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let wanted: TokenRequest =
+            serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 3600}}))?;
+        let answer = accounts
+            .create_token_request(account, &PostParams::default(), &wanted)
+            .await?;
+        let token = answer.status.context("no token")?.token;
+        self.access.write_kubeconfig(
+            &self.unique(&format!("{namespace}-{account}")),
+            namespace,
+            &token,
+        )
+    }
+
+    /// Runs `kubectl`, `helm` or `kubeconform` as the admin, with `input` on the standard input.
+    pub(crate) async fn run(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        input: &str,
+    ) -> Result<Captured> {
+        let mut command = Command::new(self.program(program));
+        command.args(arguments).env("KUBECONFIG", self.kubeconfig());
+        // Both programs keep files in the home folder; what they remember of another server on the same port is wrong.
+        for variable in [
+            "KUBECACHEDIR",
+            "HELM_CACHE_HOME",
+            "HELM_CONFIG_HOME",
+            "HELM_DATA_HOME",
+        ] {
+            command.env(variable, self.folder.join("home"));
+        }
+        tools::capture(command, input.into()).await
+    }
+}
+
+/// The components started so far; dropped on an error, they are killed.
+struct Launch<'a> {
+    tools: &'a Tools,
+    folder: &'a Path,
+    parts: Vec<Process>,
+}
+
+impl Launch<'_> {
+    fn start(&mut self, name: &str, flags: &[String]) -> Result<()> {
+        self.parts.push(Process::spawn(
+            name,
+            &self.tools.path(name),
+            flags,
+            self.folder,
+        )?);
+        Ok(())
+    }
+
+    /// Waits until `url` answers, and not longer than its component lives.
+    async fn ready(&mut self, url: &str) -> Result<()> {
+        let parts = &mut self.parts;
+        let waiting = eventually(seconds(60), async || answers(url).await);
+        tokio::pin!(waiting);
+        loop {
+            tokio::select! {
+                answer = &mut waiting => return answer.with_context(|| logs(parts)),
+                () = tokio::time::sleep(seconds(1)) => for part in parts.iter_mut() {
+                    part.ensure_running()?;
+                },
+            }
+        }
+    }
+}
+
+fn logs(parts: &[Process]) -> String {
+    parts.last().map(Process::log_tail).unwrap_or_default()
+}
+
+/// An empty folder under the target folder; those of runs that are over are removed.
+fn fresh_folder() -> Result<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster");
+    fs::create_dir_all(&all)?;
+    for entry in fs::read_dir(&all)? {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let pid = name.split('-').next().unwrap_or_default();
+        if !Path::new("/proc").join(pid).exists() {
+            // Another run may be removing it at the same time.
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+    let folder = all.join(format!(
+        "{}-{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    ));
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn flags<const N: usize>(pairs: [(&str, String); N]) -> Vec<String> {
+    pairs
+        .map(|(flag, value)| format!("--{flag}={value}"))
+        .into()
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn etcd_flags(folder: &Path, client: u16, peer: u16) -> Vec<String> {
+    let (client, peer) = (
+        format!("http://127.0.0.1:{client}"),
+        format!("http://127.0.0.1:{peer}"),
+    );
+    flags([
+        ("data-dir", shown(&folder.join("etcd"))),
+        ("listen-client-urls", client.clone()),
+        ("advertise-client-urls", client),
+        ("listen-peer-urls", peer.clone()),
+        ("initial-advertise-peer-urls", peer.clone()),
+        ("initial-cluster", format!("default={peer}")),
+        ("log-level", "warn".into()),
+        // Nothing here has to survive a power cut.
+        ("unsafe-no-fsync", "true".into()),
+    ])
+}
+
+fn api_server_flags(folder: &Path, etcd: u16, port: u16) -> Vec<String> {
+    // The server makes its own certificate before it reads the key for tokens, so one key serves both.
+    let key = shown(&folder.join("api/apiserver.key"));
+    flags([
+        ("etcd-servers", format!("http://127.0.0.1:{etcd}")),
+        ("bind-address", "127.0.0.1".into()),
+        ("secure-port", port.to_string()),
+        ("advertise-address", "127.0.0.1".into()),
+        // A loopback address may not stand in the endpoints of the service `kubernetes`.
+        ("endpoint-reconciler-type", "none".into()),
+        ("cert-dir", shown(&folder.join("api"))),
+        ("token-auth-file", shown(&folder.join("tokens.csv"))),
+        ("authorization-mode", "RBAC,Node".into()),
+        ("service-account-key-file", key.clone()),
+        ("service-account-signing-key-file", key),
+        (
+            "service-account-issuer",
+            "https://kubernetes.default.svc".into(),
+        ),
+        ("service-cluster-ip-range", "10.0.0.0/24".into()),
+        ("allow-privileged", "true".into()),
+        ("audit-policy-file", shown(&tools::source("audit.yaml"))),
+        ("audit-log-path", shown(&folder.join("audit.log"))),
+    ])
+}
+
+fn controller_manager_flags(access: &Access, folder: &Path, port: u16) -> Vec<String> {
+    flags([
+        (
+            "kubeconfig",
+            shown(&access.kubeconfig("controller-manager")),
+        ),
+        ("bind-address", "127.0.0.1".into()),
+        ("secure-port", port.to_string()),
+        ("leader-elect", "false".into()),
+        (
+            "service-account-private-key-file",
+            shown(&folder.join("api/apiserver.key")),
+        ),
+        // Twenty requests a second, the default, is too slow for many namespaces at once.
+        ("kube-api-qps", "200".into()),
+        ("kube-api-burst", "400".into()),
+    ])
+}
+
+fn scheduler_flags(access: &Access, port: u16) -> Vec<String> {
+    flags([
+        ("kubeconfig", shown(&access.kubeconfig("scheduler"))),
+        ("bind-address", "127.0.0.1".into()),
+        ("secure-port", port.to_string()),
+        ("leader-elect", "false".into()),
+        ("kube-api-qps", "1000".into()),
+        ("kube-api-burst", "1000".into()),
+    ])
+}
+
+fn kwok_flags(access: &Access, port: u16) -> Vec<String> {
+    flags([
+        ("kubeconfig", shown(&access.kubeconfig("kwok"))),
+        ("config", shown(&tools::source("stages.yaml"))),
+        // Nodes without the annotation belong to the fake kubelet, or to nobody.
+        ("manage-all-nodes", "false".into()),
+        (
+            "manage-nodes-with-annotation-selector",
+            "kwok.x-k8s.io/node=fake".into(),
+        ),
+        ("node-ip", "127.0.0.1".into()),
+        ("server-address", format!("127.0.0.1:{port}")),
+    ])
+}
+
+/// Applies `crds/*.yaml` and waits until the server serves them.
+async fn apply_crds(client: &Client) -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for entry in fs::read_dir(&folder).into_iter().flatten() {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let text = fs::read_to_string(&path)?;
+        let crd: serde_json::Value = serde_saphyr::from_str(&text).with_context(|| shown(&path))?;
+        let name = crd["metadata"]["name"]
+            .as_str()
+            .context("a CRD without a name")?;
+        let applied = crds
+            .patch(
+                name,
+                &PatchParams::apply("test").force(),
+                &Patch::Apply(&crd),
+            )
+            .await;
+        let name = applied.with_context(|| shown(&path))?.name_any();
+        eventually(seconds(10), async || established(&crds.get(&name).await?)).await?;
+    }
+    Ok(())
+}
+
+fn established(crd: &CustomResourceDefinition) -> Result<()> {
+    let conditions = crd
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    let established = conditions
+        .into_iter()
+        .any(|c| c.type_ == "Established" && c.status == "True");
+    ensure!(established, "{} is not established", crd.name_any());
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! A real control plane for tests: etcd, kube-apiserver, kube-controller-manager, kube-scheduler and KWOK as
+//! processes on free ports of this machine, started once, shared by all tests of the binary, stopped at the end.
+//!
+//! A test is an `async fn` that takes a [`Sandbox`] (a fresh namespace, and nodes of its own), returns
+//! `anyhow::Result<()>` and stands in the [`tests!`](crate::tests) list of its module.
+
+mod access;
+mod admission;
+mod control_plane;
+mod kubelet;
+mod node;
+mod operator;
+mod pod;
+mod process;
+mod quantity;
+mod sandbox;
+mod tools;
+mod trial;
+mod wait;
+
+pub(crate) use control_plane::ControlPlane;
+pub(crate) use kubelet::FakeKubelet;
+pub(crate) use operator::Operator;
+pub(crate) use process::Process;
+pub(crate) use sandbox::Sandbox;
+pub(crate) use trial::{Test, interrupted, run};
+pub(crate) use wait::{eventually, seconds};
