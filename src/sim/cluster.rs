@@ -12,7 +12,6 @@ use super::faults::Faults;
 use super::history::Happening;
 use super::queue::Queue;
 use crate::api::TaskBatch;
-use crate::cluster::node::{self, NodeError};
 use crate::cluster::pod::{self, Pod};
 use crate::decide::ObjectId;
 use crate::model::{Millis, Node};
@@ -113,8 +112,7 @@ pub(super) struct Ending {
 /// A node and its kubelet.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
-    pub(super) object: k8s::Node,
-    pub(super) read: Arc<Node>,
+    pub(super) node: Arc<Node>,
     /// The number of the loss that lasts, if one does.
     pub(super) lost: Option<u64>,
     /// What the kubelet will do and tell once it is back.
@@ -190,7 +188,7 @@ impl Cluster {
 
     /// All nodes, by name.
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
-        self.nodes.values().map(|machine| &machine.read)
+        self.nodes.values().map(|machine| &machine.node)
     }
 
     /// All pods as they are, by namespace and name.
@@ -224,32 +222,25 @@ impl Cluster {
     }
 
     /// Adds a node, or replaces the one of this name.
-    pub fn set_node(&mut self, mut object: k8s::Node) -> Result<(), NodeError> {
-        object.metadata.resource_version = Some(self.next_version());
-        let read = Arc::new(node::read(&object)?);
-        self.tell(Happening::NodeSet(read.clone()));
-        match self.nodes.get_mut(&read.name) {
-            Some(machine) => (machine.object, machine.read) = (object, read),
-            None => {
-                if let Some((at, lasting)) =
-                    self.options.faults.loss_of(self.options.seed, &read.name)
-                {
-                    let name = read.name.clone();
-                    self.schedule(
-                        self.now.saturating_add(at),
-                        Edit::LoseNode { name, lasting },
-                    );
-                }
-                let machine = Machine {
-                    object,
-                    read,
-                    lost: None,
-                    late: Vec::new(),
-                };
-                self.nodes.insert(machine.read.name.clone(), machine);
-            }
+    pub fn set_node(&mut self, node: Node) {
+        self.next_version();
+        let node = Arc::new(node);
+        self.tell(Happening::NodeSet(node.clone()));
+        if let Some(machine) = self.nodes.get_mut(&node.name) {
+            machine.node = node;
+            return;
         }
-        Ok(())
+        let name = node.name.clone();
+        if let Some((at, lasting)) = self.options.faults.loss_of(self.options.seed, &name) {
+            let (at, name) = (self.now.saturating_add(at), name.clone());
+            self.schedule(at, Edit::LoseNode { name, lasting });
+        }
+        let machine = Machine {
+            node,
+            lost: None,
+            late: Vec::new(),
+        };
+        self.nodes.insert(name, machine);
     }
 
     pub(super) fn next_version(&mut self) -> String {

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1 as k8s;
 
 use super::cluster::{Cluster, Incoming};
 use crate::api::TaskBatch;
-use crate::model::Millis;
+use crate::model::{Millis, Node};
 
 /// A change by somebody else than the operator.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub enum Edit {
         name: String,
     },
     /// Add a node, or replace the one of this name.
-    SetNode(Box<k8s::Node>),
+    SetNode(Box<Node>),
     /// Remove a node object; what ran on it is lost.
     RemoveNode(String),
     /// A node falls silent for this long.
@@ -71,9 +71,7 @@ impl Cluster {
                 }
             }
             Edit::DeleteBatch { namespace, name } => self.remove_batch(&(namespace, name)),
-            Edit::SetNode(node) => {
-                let _ = self.set_node(*node);
-            }
+            Edit::SetNode(node) => self.set_node(*node),
             Edit::RemoveNode(name) => self.remove_node(&name),
             Edit::LoseNode { name, lasting } => self.lose_node(&name, lasting),
             Edit::AddPod(pod, length) => {

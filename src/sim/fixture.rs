@@ -8,14 +8,16 @@ use super::faults::Faults;
 use super::history::Happening;
 use super::run::poll_once;
 use crate::api::{SCHEDULER_NAME, TaskBatch};
+use crate::cluster::node;
 use crate::cluster::pod::Pod;
 use crate::decide::{Action, BindPod, CopyId, CreatePod, DeletePod, ObjectId, Outcome, World};
-use crate::model::{Millis, Reason};
+use crate::model::{Millis, Node, Reason};
 
 /// A node with so many cores, 64Gi, 8 pods and so many GPUs.
-pub(super) fn node(name: &str, cores: u32, gpus: u32) -> k8s::Node {
+pub(super) fn node(name: &str, cores: u32, gpus: u32) -> Node {
     let allocatable = json!({"cpu": cores.to_string(), "memory": "64Gi", "pods": "8", "nvidia.com/gpu": gpus.to_string()});
-    object(json!({"metadata": {"name": name}, "status": {"allocatable": allocatable}}))
+    let node = json!({"metadata": {"name": name}, "status": {"allocatable": allocatable}});
+    node::read(&object(node)).expect("a node")
 }
 
 /// A batch of one task.
@@ -45,7 +47,7 @@ pub(super) fn cluster(faults: Faults) -> Cluster {
         faults,
         ..Options::default()
     });
-    cluster.set_node(node("n1", 4, 2)).expect("a node");
+    cluster.set_node(node("n1", 4, 2));
     cluster.apply(batch("b"));
     cluster
 }

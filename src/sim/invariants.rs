@@ -92,7 +92,8 @@ impl Invariants {
     /// A pod that is deleted on a node that nobody hears of can be waited for in vain; any other one is waited for.
     fn may_run(&self, pod: &Pod) -> bool {
         let silent = |node: &String| self.lost.contains(node) || !self.nodes.contains_key(node);
-        !pod.is_finished() && !(pod.terminating && pod.node.as_ref().is_some_and(silent))
+        let in_vain = pod.terminating && pod.node.as_ref().is_some_and(silent);
+        !(pod.is_finished() || in_vain)
     }
 
     fn bound(&mut self, at: Millis, pod: &Arc<Pod>) {

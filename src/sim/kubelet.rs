@@ -11,7 +11,7 @@ use super::cluster::{Cluster, Ending, Incoming, Key, Length, Live, id_of, key_of
 use super::history::Happening;
 use crate::cluster::pod::Pod;
 use crate::decide::ObjectId;
-use crate::model::{CPU, MEMORY, Millis, Node, PODS, Resources, is_extended};
+use crate::model::{CPU, MEMORY, Millis, Node, PODS, Resources, Taint, TaintEffect, is_extended};
 
 /// How long a node may be silent before its pods are evicted: the toleration that every pod is given.
 const EVICTION_AFTER: Millis = 300_000;
@@ -86,7 +86,7 @@ impl Cluster {
 
     /// Why the kubelet does not take the pod, as reason and message, in its words.
     fn rejection(&self, pod: &Pod) -> Option<(String, String)> {
-        let node = &self.nodes.get(pod.node.as_ref()?)?.read;
+        let node = &self.nodes.get(pod.node.as_ref()?)?.node;
         let mut used = Resources::default();
         for other in self
             .pods
@@ -275,35 +275,21 @@ impl Cluster {
     }
 
     fn set_ready(&mut self, name: &str, ready: bool) {
-        let now = self.stamp(self.now);
         let Some(machine) = self.nodes.get(name) else {
             return;
         };
-        let mut object = machine.object.clone();
-        let status = object.status.get_or_insert_default();
-        let conditions = status.conditions.get_or_insert_default();
-        conditions.retain(|condition| condition.type_ != "Ready");
-        conditions.push(k8s::NodeCondition {
-            type_: "Ready".into(),
-            status: if ready { "True" } else { "Unknown" }.into(),
-            last_transition_time: Some(now),
-            ..Default::default()
-        });
-        let taints = object
-            .spec
-            .get_or_insert_default()
-            .taints
-            .get_or_insert_default();
-        taints.retain(|taint| taint.key != UNREACHABLE);
-        for effect in ["NoSchedule", "NoExecute"].into_iter().filter(|_| !ready) {
-            taints.push(k8s::Taint {
+        let mut node = Node::clone(&machine.node);
+        node.ready = ready;
+        node.taints.retain(|taint| taint.key != UNREACHABLE);
+        let effects = [TaintEffect::NoSchedule, TaintEffect::NoExecute];
+        for effect in effects.into_iter().filter(|_| !ready) {
+            node.taints.push(Taint {
                 key: UNREACHABLE.into(),
-                effect: effect.into(),
-                ..Default::default()
+                value: String::new(),
+                effect,
             });
         }
-        // It was read before, and neither condition nor taint can make it unreadable.
-        let _ = self.set_node(object);
+        self.set_node(node);
     }
 
     pub(super) fn told(&mut self, pod: Option<Arc<Pod>>, happening: fn(Arc<Pod>) -> Happening) {
