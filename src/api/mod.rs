@@ -11,13 +11,13 @@ mod template;
 
 pub use crate::model::Reason;
 pub use amount::Amount;
-pub use fault::Fault;
 pub use crd::{crd, crd_yaml};
+pub use fault::Fault;
 pub use spec::{
-    COPIES_MESSAGE, DECIMAL_MESSAGE, DURATION_MESSAGE, FRACTION_MESSAGE, MOST_COPIES, RANGE_MESSAGE,
-    SCALING_MESSAGE, STEP_MESSAGE, WHOLE_MESSAGE, WORKERS_MESSAGE,
-    Backoff, Estimate, FailurePolicy, Gang, Objective, Optimizer, RangeSpec, Retry, ScalingSpec,
-    ScalingType, SpeedupPoint, TaskBatch, TaskBatchSpec, TaskSpec, WorkerStep, WorkersSpec,
+    Backoff, COPIES_MESSAGE, DECIMAL_MESSAGE, DURATION_MESSAGE, Estimate, FRACTION_MESSAGE,
+    FailurePolicy, Gang, MOST_COPIES, Objective, Optimizer, RANGE_MESSAGE, RangeSpec, Retry,
+    SCALING_MESSAGE, STEP_MESSAGE, ScalingSpec, ScalingType, SpeedupPoint, TaskBatch,
+    TaskBatchSpec, TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE, WorkerStep, WorkersSpec,
 };
 pub use status::{
     Actual, AssignmentStatus, ConditionType, Phase, PlanStatus, Predicted, Progress,

@@ -1,4 +1,8 @@
 //! `TaskBatch.spec`. The doc comments are what `kubectl explain` prints.
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "columns of the printer have the same keys"
+)]
 
 use std::collections::BTreeMap;
 
@@ -11,8 +15,7 @@ use crate::model::{Algorithm, Goal};
 
 const DURATION: &str = "self.matches('^(0|([0-9]+([.][0-9]*)?|[.][0-9]+)(h|ms|m|s|us|µs|ns)(([0-9]+([.][0-9]*)?|[.][0-9]+)(h|ms|m|s|us|µs|ns))*)$')";
 /// What is right where a duration is wrong.
-pub const DURATION_MESSAGE: &str =
-    "must be a duration of at least 0 such as 1h30m, 20s or 500ms";
+pub const DURATION_MESSAGE: &str = "must be a duration of at least 0 such as 1h30m, 20s or 500ms";
 /// What is right where a decimal is wrong.
 pub const DECIMAL_MESSAGE: &str = "must be a decimal of at least 0, in quotes, such as \"0.95\"";
 const DECIMAL: &str = "^([0-9]+([.][0-9]*)?|[.][0-9]+)$";
@@ -24,8 +27,7 @@ pub const RANGE_MESSAGE: &str = "min must be at most max";
 /// What is right where a step is not.
 pub const STEP_MESSAGE: &str = "step must be above 0";
 /// What is right where devices are cut in pieces.
-pub const WHOLE_MESSAGE: &str =
-    "devices are counted in whole numbers: min, max and step of a resource such as nvidia.com/gpu must be whole";
+pub const WHOLE_MESSAGE: &str = "devices are counted in whole numbers: min, max and step of a resource such as nvidia.com/gpu must be whole";
 /// What is right where there are too many copies.
 pub const COPIES_MESSAGE: &str = "a batch has at most 10000 copies in all; make several batches";
 /// What is right where a live batch changes its tasks.
@@ -57,10 +59,29 @@ pub const MOST_COPIES: i64 = 10_000;
     printcolumn(name = "Goal", type_ = "string", json_path = ".spec.objective.goal"),
     printcolumn(name = "Gap", type_ = "string", json_path = ".status.plan.gap"),
     printcolumn(name = "ETA", type_ = "string", json_path = ".status.progress.eta"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Objective", type_ = "string", json_path = ".status.plan.objective", priority = 1),
-    printcolumn(name = "Algorithm", type_ = "string", json_path = ".status.plan.algorithm", priority = 1),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", priority = 1),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Objective",
+        type_ = "string",
+        json_path = ".status.plan.objective",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Algorithm",
+        type_ = "string",
+        json_path = ".status.plan.algorithm",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.reason",
+        priority = 1
+    ),
     selectable = ".status.phase"
 )]
 #[serde(rename_all = "camelCase")]
@@ -154,7 +175,10 @@ pub enum FailurePolicy {
 #[serde(rename_all = "camelCase")]
 pub struct TaskSpec {
     /// Name, unique in the batch: lower case letters, digits and dashes.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Number of independent copies, from 1 to 10000; each finds its index in TASKBATCH_INDEX. Default 1.
     #[serde(default = "one")]

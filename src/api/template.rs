@@ -8,9 +8,18 @@ use serde_json::{Value, json};
 
 /// Fields of the pod spec that TaskBatch sets itself, and why.
 pub const RESERVED: [(&str, &str); 3] = [
-    ("nodeName", "nodeName is reserved: TaskBatch chooses the node; use nodeSelector or affinity"),
-    ("schedulerName", "schedulerName is reserved: TaskBatch binds the pod; remove it"),
-    ("schedulingGates", "schedulingGates is reserved: TaskBatch holds the pod back; remove it"),
+    (
+        "nodeName",
+        "nodeName is reserved: TaskBatch chooses the node; use nodeSelector or affinity",
+    ),
+    (
+        "schedulerName",
+        "schedulerName is reserved: TaskBatch binds the pod; remove it",
+    ),
+    (
+        "schedulingGates",
+        "schedulingGates is reserved: TaskBatch holds the pod back; remove it",
+    ),
 ];
 /// What is right where the template restarts containers.
 pub const RESTART_MESSAGE: &str =

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{explain, modes, snapshot};
 use crate::constraint;
 use crate::model::{
-    Batch, Exact, Goal, Hold, Millis, Mode, NodeClass, Placement, PlannedBatch, PlannedTask, Problem, Reason,
-    Resources, Run, Snapshot, Task, Unplaced, ceil_i64,
+    Batch, Exact, Goal, Hold, Millis, Mode, NodeClass, Placement, PlannedBatch, PlannedTask,
+    Problem, Reason, Resources, Run, Snapshot, Task, Unplaced, ceil_i64,
 };
 
 /// Copies of one task that want a place.
@@ -57,16 +57,26 @@ fn without_time(snapshot: &Snapshot) -> Snapshot {
 /// Indices of the requests, each after those that it depends on. Cycles were refused at intake.
 fn dependency_order(requests: &[Request<'_>], goal: Goal) -> Vec<usize> {
     let all = 0..requests.len();
-    if goal.is_static() || requests.iter().all(|request| request.task().after.is_empty()) {
+    if goal.is_static()
+        || requests
+            .iter()
+            .all(|request| request.task().after.is_empty())
+    {
         return all.collect();
     }
-    let find: HashMap<(&str, &str), usize> = all
-        .clone()
-        .map(|at| ((requests[at].batch.key.as_str(), requests[at].task().name.as_str()), at))
-        .collect();
+    let mut find: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+    for (at, request) in requests.iter().enumerate() {
+        let key = (request.batch.key.as_str(), request.task().name.as_str());
+        find.entry(key).or_default().push(at);
+    }
     let before = |at: usize| -> Vec<usize> {
         let (batch, task) = (requests[at].batch, requests[at].task());
-        task.after.iter().filter_map(|name| find.get(&(batch.key.as_str(), name.as_str()))).copied().collect()
+        let names = task.after.iter();
+        names
+            .filter_map(|name| find.get(&(batch.key.as_str(), name.as_str())))
+            .flatten()
+            .copied()
+            .collect()
     };
     let mut order = Vec::new();
     let mut seen = vec![false; requests.len()];
@@ -90,8 +100,8 @@ struct Compiler<'a> {
     /// Distinct placement rules, and for each class whether its nodes are admitted by them.
     placements: Vec<&'a Placement>,
     admitted: Vec<Vec<bool>>,
-    /// Where each task stands in the problem; `None` for those set aside.
-    placed: HashMap<(&'a str, &'a str), Option<usize>>,
+    /// Where each request of a task stands in the problem; `None` for those set aside.
+    placed: HashMap<(&'a str, &'a str), Vec<Option<usize>>>,
     problem: Problem,
 }
 
@@ -105,8 +115,19 @@ impl<'a> Compiler<'a> {
             if !placements.contains(&&task.placement) {
                 placements.push(&task.placement);
             }
-            let shape = [&task.own, &task.shape.beside, &task.shape.init_peak, &task.shape.pod_level, &task.shape.overhead];
-            names.extend(shape.into_iter().flat_map(Resources::iter).map(|(name, _)| name));
+            let shape = [
+                &task.own,
+                &task.shape.beside,
+                &task.shape.init_peak,
+                &task.shape.pod_level,
+                &task.shape.overhead,
+            ];
+            names.extend(
+                shape
+                    .into_iter()
+                    .flat_map(Resources::iter)
+                    .map(|(name, _)| name),
+            );
             names.extend(task.ranges.keys().map(String::as_str));
         }
         names.insert(crate::model::PODS);
@@ -121,7 +142,11 @@ impl<'a> Compiler<'a> {
             problem: Problem {
                 goal,
                 resources,
-                nodes: snapshot.nodes.iter().map(|node| node.name.clone()).collect(),
+                nodes: snapshot
+                    .nodes
+                    .iter()
+                    .map(|node| node.name.clone())
+                    .collect(),
                 classes,
                 ..Problem::default()
             },
@@ -133,7 +158,14 @@ impl<'a> Compiler<'a> {
         let key = (request.batch.key.as_str(), task.name.as_str());
         let after: Vec<Option<usize>> = match self.goal.is_static() {
             true => Vec::new(),
-            false => task.after.iter().filter_map(|name| self.placed.get(&(key.0, name.as_str())).copied()).collect(),
+            false => {
+                let names = task.after.iter();
+                names
+                    .filter_map(|name| self.placed.get(&(key.0, name.as_str())))
+                    .flatten()
+                    .copied()
+                    .collect()
+            }
         };
         let modes = self.modes(task);
         let place = match after.iter().copied().collect::<Option<Vec<usize>>>() {
@@ -143,8 +175,16 @@ impl<'a> Compiler<'a> {
                 None
             }
             None => {
-                let message = format!("depends on {}, and not all of that can be placed", task.after.join(", "));
-                self.set_aside(request, Reason::DependencyUnplaced, &message, Some("place what it depends on".into()));
+                let message = format!(
+                    "depends on {}, and not all of that can be placed",
+                    task.after.join(", ")
+                );
+                self.set_aside(
+                    request,
+                    Reason::DependencyUnplaced,
+                    &message,
+                    Some("place what it depends on".into()),
+                );
                 None
             }
             Some(after) => {
@@ -161,46 +201,70 @@ impl<'a> Compiler<'a> {
                 Some(self.problem.tasks.len() - 1)
             }
         };
-        self.placed.insert(key, place);
+        self.placed.entry(key).or_default().push(place);
     }
 
     fn batch(&mut self, batch: &Batch) -> usize {
         let known = &mut self.problem.batches;
-        known.iter().rposition(|one| one.key == batch.key).unwrap_or_else(|| {
-            known.push(PlannedBatch {
-                key: batch.key.clone(),
-                weight: batch.weight,
-            });
-            known.len() - 1
-        })
+        known
+            .iter()
+            .rposition(|one| one.key == batch.key)
+            .unwrap_or_else(|| {
+                known.push(PlannedBatch {
+                    key: batch.key.clone(),
+                    weight: batch.weight,
+                });
+                known.len() - 1
+            })
     }
 
-    fn set_aside(&mut self, request: &Request<'_>, reason: Reason, message: &str, fix: Option<String>) {
+    fn set_aside(
+        &mut self,
+        request: &Request<'_>,
+        reason: Reason,
+        message: &str,
+        fix: Option<String>,
+    ) {
         let task = request.task();
-        self.problem.unplaceable.extend(request.copies.iter().map(|copy| Unplaced {
-            batch: request.batch.key.clone(),
-            task: task.name.clone(),
-            copy: *copy,
-            reason,
-            message: message.to_owned(),
-            fix: fix.clone(),
-        }));
+        self.problem
+            .unplaceable
+            .extend(request.copies.iter().map(|copy| Unplaced {
+                batch: request.batch.key.clone(),
+                task: task.name.clone(),
+                copy: *copy,
+                reason,
+                message: message.to_owned(),
+                fix: fix.clone(),
+            }));
     }
 
     /// All modes of a task that can run, without the dominated ones.
     fn modes(&self, task: &Task) -> Vec<Mode> {
-        let admitted = self.placements.iter().position(|rules| **rules == task.placement);
+        let admitted = self
+            .placements
+            .iter()
+            .position(|rules| **rules == task.placement);
         let Some(admitted) = admitted.map(|at| &self.admitted[at]) else {
             return Vec::new();
         };
         let sized = task.sized.as_deref().unwrap_or_default();
-        let largest = self.snapshot.nodes.iter().map(|node| node.allocatable.get(sized)).max();
+        let largest = self
+            .snapshot
+            .nodes
+            .iter()
+            .map(|node| node.allocatable.get(sized))
+            .max();
         let mut found: Vec<Mode> = Vec::new();
         for size in modes::sizes(task).unwrap_or_default() {
             let Some(value) = modes::value(task, self.goal, &size, largest.unwrap_or(0)) else {
                 continue;
             };
-            let demand: Vec<i64> = self.problem.resources.iter().map(|name| size.effective.get(name)).collect();
+            let demand: Vec<i64> = self
+                .problem
+                .resources
+                .iter()
+                .map(|name| size.effective.get(name))
+                .collect();
             let mut durations = Durations::default();
             let runs: Vec<Run> = (0..self.problem.classes.len())
                 .filter(|class| admitted[*class])
@@ -208,7 +272,9 @@ impl<'a> Compiler<'a> {
                 .collect();
             let room: u64 = runs
                 .iter()
-                .map(|run| u64::from(run.slots) * self.problem.classes[run.class].nodes.len() as u64)
+                .map(|run| {
+                    u64::from(run.slots) * self.problem.classes[run.class].nodes.len() as u64
+                })
                 .sum();
             if room >= u64::from(size.pods) {
                 found.push(Mode {
@@ -223,7 +289,14 @@ impl<'a> Compiler<'a> {
         without_dominated(found, self.goal)
     }
 
-    fn run(&self, task: &Task, size: &modes::Size, demand: &[i64], class: usize, durations: &mut Durations) -> Option<Run> {
+    fn run(
+        &self,
+        task: &Task,
+        size: &modes::Size,
+        demand: &[i64],
+        class: usize,
+        durations: &mut Durations,
+    ) -> Option<Run> {
         let room = &self.problem.classes[class];
         let slots = slots(&room.free, demand);
         if slots == 0 {
@@ -250,7 +323,12 @@ impl<'a> Compiler<'a> {
 struct Durations(BTreeMap<Exact, Option<(Millis, Millis, Millis)>>);
 
 impl Durations {
-    fn get(&mut self, task: &Task, work: &Exact, speed: &Exact) -> Option<(Millis, Millis, Millis)> {
+    fn get(
+        &mut self,
+        task: &Task,
+        work: &Exact,
+        speed: &Exact,
+    ) -> Option<(Millis, Millis, Millis)> {
         *self
             .0
             .entry(speed.clone())
@@ -267,20 +345,38 @@ fn slots(free: &[i64], demand: &[i64]) -> u32 {
 
 /// Groups nodes that no task can tell apart, and tells which rules admit each group. Nodes that
 /// no rule admits are in no group.
-fn classify(snapshot: &Snapshot, placements: &[&Placement], resources: &[String]) -> (Vec<NodeClass>, Vec<Vec<bool>>) {
-    type Signature<'a> = (Vec<bool>, Vec<i64>, Vec<i64>, &'a [Hold], [Option<&'a Exact>; 3]);
-    let amounts = |of: &Resources| -> Vec<i64> { resources.iter().map(|name| of.get(name)).collect() };
+fn classify(
+    snapshot: &Snapshot,
+    placements: &[&Placement],
+    resources: &[String],
+) -> (Vec<NodeClass>, Vec<Vec<bool>>) {
+    type Signature<'a> = (
+        Vec<bool>,
+        Vec<i64>,
+        Vec<i64>,
+        &'a [Hold],
+        [Option<&'a Exact>; 3],
+    );
+    let amounts =
+        |of: &Resources| -> Vec<i64> { resources.iter().map(|name| of.get(name)).collect() };
     let mut known: HashMap<Signature<'_>, usize> = HashMap::new();
     let mut classes: Vec<NodeClass> = Vec::new();
     let mut admitted: Vec<Vec<bool>> = vec![Vec::new(); placements.len()];
     for (index, node) in snapshot.nodes.iter().enumerate() {
-        let open: Vec<bool> = placements.iter().map(|rules| constraint::admits(rules, node).is_ok()).collect();
+        let open: Vec<bool> = placements
+            .iter()
+            .map(|rules| constraint::admits(rules, node).is_ok())
+            .collect();
         if !open.contains(&true) {
             continue;
         }
         let holds = snapshot.holds[index].as_slice();
         let free = amounts(&snapshot.free[index]);
-        let figures = [Some(&node.speed), Some(&node.price), node.read_bandwidth.as_ref()];
+        let figures = [
+            Some(&node.speed),
+            Some(&node.price),
+            node.read_bandwidth.as_ref(),
+        ];
         let signature = (open, free, amounts(&node.allocatable), holds, figures);
         if let Some(&class) = known.get(&signature) {
             classes[class].nodes.push(index);
@@ -303,7 +399,11 @@ fn classify(snapshot: &Snapshot, placements: &[&Placement], resources: &[String]
 /// Drops each mode for which another one is at least as good in every respect, wherever it runs.
 fn without_dominated(modes: Vec<Mode>, goal: Goal) -> Vec<Mode> {
     let at_least = |a: &Mode, b: &Mode| {
-        let value = if goal.is_maximised() { a.value >= b.value } else { a.value <= b.value };
+        let value = if goal.is_maximised() {
+            a.value >= b.value
+        } else {
+            a.value <= b.value
+        };
         value
             && a.pods <= b.pods
             && a.demand.iter().zip(&b.demand).all(|(a, b)| a <= b)
@@ -320,4 +420,151 @@ fn without_dominated(modes: Vec<Mode>, goal: Goal) -> Vec<Mode> {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::{intake, node, snapshot};
+    use crate::model::Node;
+
+    fn node(name: &str, gpus: u32, labels: serde_json::Value) -> Arc<Node> {
+        let allocatable = json!({"cpu": "64", "memory": "512Gi", "pods": "110", "nvidia.com/gpu": gpus.to_string()});
+        let object = json!({"metadata": {"name": name, "labels": labels}, "status": {"allocatable": allocatable}});
+        let object = serde_json::from_value(object).expect("a node");
+        Arc::new(node::read(&object).expect("a node that reads"))
+    }
+
+    fn batch(tasks: &str) -> Batch {
+        let head = "apiVersion: taskbatch.dev/v1alpha1\nkind: TaskBatch\nmetadata: {name: b}\nspec:\n  tasks:\n";
+        let object = serde_saphyr::from_str(&format!("{head}{tasks}")).expect("a batch");
+        intake::read(&object).expect("a good batch")
+    }
+
+    fn problem(tasks: &str, nodes: &[Arc<Node>], goal: Goal) -> Problem {
+        let batch = batch(tasks);
+        let snapshot = snapshot::take(nodes, &[], jiff::Timestamp::UNIX_EPOCH);
+        let request = |task: usize| Request {
+            batch: &batch,
+            task,
+            copies: (0..batch.tasks[task].count).collect(),
+            release: 0,
+        };
+        let requests: Vec<Request<'_>> = (0..batch.tasks.len()).map(request).collect();
+        compile(&snapshot, &requests, goal)
+    }
+
+    const TRAINING: &str = "
+  - name: train
+    template: {spec: {containers: [{name: main, resources: {requests: {cpu: 500m, memory: 1Gi}}}]}}
+    resources: {nvidia.com/gpu: {min: 1, max: 4}, cpu: {min: 2, max: 8}}
+    estimate: {read: 10s, process: 100s, overlap: '0.5', scaling: {type: Amdahl, parallelFraction: '0.9'}}
+";
+
+    #[test]
+    fn a_ranged_task_becomes_one_mode_for_each_size_with_the_other_range_grown_along() {
+        let problem = problem(TRAINING, &[node("n", 8, json!({}))], Goal::Makespan);
+        let modes = &problem.tasks[0].modes;
+        let shown: Vec<(i64, i64, i64, Millis)> = modes
+            .iter()
+            .map(|mode| {
+                let amount = |name: &str| mode.requests.get(name);
+                (
+                    amount("nvidia.com/gpu"),
+                    amount("cpu"),
+                    amount("memory"),
+                    mode.runs[0].duration,
+                )
+            })
+            .collect();
+        // T = 0.5 (10 + c) + 0.5 max(10, c), c = 100 (0.1 + 0.9 / x): 100, 55, 40, 32.5 s.
+        let gib = 1 << 30;
+        let wanted = [
+            (1, 2000, gib, 105_000),
+            (2, 4000, gib, 60_000),
+            (3, 6000, gib, 45_000),
+            (4, 8000, gib, 37_500),
+        ];
+        assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn a_faster_node_is_a_class_of_its_own_and_equal_nodes_are_one() {
+        let fast = node("c", 8, json!({"taskbatch.dev/speed": "2"}));
+        let nodes = [node("a", 8, json!({})), node("b", 8, json!({})), fast];
+        let problem = problem(TRAINING, &nodes, Goal::Makespan);
+        let classes: Vec<&[usize]> = problem
+            .classes
+            .iter()
+            .map(|class| class.nodes.as_slice())
+            .collect();
+        assert_eq!(classes, [&[0, 1][..], &[2][..]]);
+        let runs = &problem.tasks[0].modes[0].runs;
+        assert_eq!((runs[0].duration, runs[1].duration), (105_000, 55_000));
+    }
+
+    #[test]
+    fn what_fits_nowhere_is_set_aside_with_what_depends_on_it() {
+        let tasks = "
+  - name: after
+    dependsOn: [big]
+    template: {spec: {containers: [{name: main}]}}
+  - name: big
+    template: {spec: {containers: [{name: main}]}}
+    resources: {nvidia.com/gpu: {min: 16}}
+  - name: nowhere
+    template: {spec: {nodeSelector: {pool: tpu}, containers: [{name: main}]}}
+";
+        let problem = problem(tasks, &[node("n", 8, json!({}))], Goal::FlowTime);
+        let found: Vec<(&str, Reason)> = problem
+            .unplaceable
+            .iter()
+            .map(|unplaced| (unplaced.task.as_str(), unplaced.reason))
+            .collect();
+        let wanted = [
+            ("big", Reason::ExceedsCapacity),
+            ("after", Reason::DependencyUnplaced),
+            ("nowhere", Reason::NoMatchingNode),
+        ];
+        assert_eq!(found, wanted);
+        assert_eq!(
+            problem.unplaceable[0].message,
+            "needs 16 nvidia.com/gpu on one node, the largest of 1 node has 8"
+        );
+        assert_eq!(
+            problem.unplaceable[0].fix.as_deref(),
+            Some("at most 8 nvidia.com/gpu fits, on 1 node")
+        );
+    }
+
+    #[test]
+    fn the_seed_case_is_valued_by_its_formula() {
+        let mut tasks = String::new();
+        for (index, (read, process)) in [(1, 2), (2, 3), (3, 4), (4, 5), (5, 6)].iter().enumerate()
+        {
+            tasks += &format!(
+                "
+  - name: t{index}
+    template: {{spec: {{containers: [{{name: main}}]}}}}
+    resources: {{nvidia.com/gpu: {{min: 1, max: 4}}}}
+    estimate: {{read: {read}s, process: {process}s}}
+"
+            );
+        }
+        let nodes: Vec<Arc<Node>> = ["a", "b", "c", "d"]
+            .iter()
+            .map(|name| node(name, 4, json!({})))
+            .collect();
+        let problem = problem(&tasks, &nodes, Goal::Shortfall);
+        let least: Vec<i64> = problem
+            .tasks
+            .iter()
+            .map(|task| task.modes.iter().map(|mode| mode.value).min().unwrap_or(0))
+            .collect();
+        assert_eq!(least, [1000, 1000, 1000, 1250, 1750]);
+    }
 }

@@ -16,9 +16,7 @@ pub fn parse(text: &str) -> Option<Exact> {
             .find(|c: char| !(c.is_ascii_digit() || c == '.'))
             .unwrap_or(rest.len());
         let (number, after) = rest.split_at(digits);
-        let (suffix, unit) = UNITS
-            .iter()
-            .find(|(suffix, _)| after.starts_with(suffix))?;
+        let (suffix, unit) = UNITS.iter().find(|(suffix, _)| after.starts_with(suffix))?;
         total += decimal(number)? * Exact::new(BigInt::from(*unit), BigInt::from(1_000_000));
         rest = &after[suffix.len()..];
     }
@@ -53,7 +51,10 @@ pub fn format(millis: Millis) -> String {
         text += &match fraction {
             0 => format!("{seconds}s"),
             _ if seconds == 0 && all < 1000 => format!("{fraction}ms"),
-            _ => format!("{seconds}.{}s", format!("{fraction:03}").trim_end_matches('0')),
+            _ => format!(
+                "{seconds}.{}s",
+                format!("{fraction:03}").trim_end_matches('0')
+            ),
         };
     }
     text
@@ -83,7 +84,9 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in ["", "5", "-5m", "1d", "1 h", "m", "1hm", "1..5s", "1e3s", "s1"] {
+        for text in [
+            "", "5", "-5m", "1d", "1 h", "m", "1hm", "1..5s", "1e3s", "s1",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -13,25 +13,54 @@ pub fn unplaceable(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<
     if admitted.is_empty() {
         return no_matching_node(snapshot, task);
     }
-    let allocatable: Vec<&Resources> = admitted.iter().map(|at| &snapshot.nodes[*at].allocatable).collect();
+    let allocatable: Vec<&Resources> = admitted
+        .iter()
+        .map(|at| &snapshot.nodes[*at].allocatable)
+        .collect();
     let free: Vec<&Resources> = admitted.iter().map(|at| &snapshot.free[*at]).collect();
     let sizes = modes::sizes(task).unwrap_or_default();
-    let fits = |rooms: &[&Resources]| sizes.iter().any(|size| slots(rooms, &size.effective) >= u64::from(size.pods));
+    let fits = |rooms: &[&Resources]| {
+        sizes
+            .iter()
+            .any(|size| slots(rooms, &size.effective) >= u64::from(size.pods))
+    };
     let Some(smallest) = sizes.first() else {
-        return (Reason::ExceedsCapacity, "the sum of its requests does not fit 64 bits".into(), None);
+        return (
+            Reason::ExceedsCapacity,
+            "the sum of its requests does not fit 64 bits".into(),
+            None,
+        );
     };
     let (effective, pods) = (&smallest.effective, smallest.pods);
     if fits(&allocatable) {
-        let message = format!("{}; others hold it for good", needs(effective, pods, &free, &allocatable));
-        let fix = format!("free it on one of {}, or add a node of that size", nodes(admitted.len()));
+        let message = format!(
+            "{}; others hold it for good",
+            needs(effective, pods, &free, &allocatable)
+        );
+        let fix = format!(
+            "free it on one of {}, or add a node of that size",
+            nodes(admitted.len())
+        );
         return (Reason::WaitingForCapacity, message, Some(fix));
     }
     let message = exceeds(effective, pods, &allocatable);
     let fix = tightest(effective, &allocatable).map(|(name, largest)| {
-        let with = allocatable.iter().filter(|room| room.get(name) == largest).count();
-        format!("at most {} fits, on {}", show(name, largest - beside(task, name)), nodes(with))
+        let with = allocatable
+            .iter()
+            .filter(|room| room.get(name) == largest)
+            .count();
+        format!(
+            "at most {} fits, on {}",
+            show(name, largest - beside(task, name)),
+            nodes(with)
+        )
     });
-    let fix = fix.or_else(|| Some(format!("at most {} such pods fit together", slots(&allocatable, effective))));
+    let fix = fix.or_else(|| {
+        Some(format!(
+            "at most {} such pods fit together",
+            slots(&allocatable, effective)
+        ))
+    });
     (Reason::ExceedsCapacity, message, fix)
 }
 
@@ -40,7 +69,10 @@ pub fn waiting(snapshot: &Snapshot, task: &Task) -> String {
     let admitted = admitted(snapshot, task);
     let now = snapshot::free_now(snapshot);
     let free: Vec<&Resources> = admitted.iter().map(|at| &now[*at]).collect();
-    let allocatable: Vec<&Resources> = admitted.iter().map(|at| &snapshot.nodes[*at].allocatable).collect();
+    let allocatable: Vec<&Resources> = admitted
+        .iter()
+        .map(|at| &snapshot.nodes[*at].allocatable)
+        .collect();
     match modes::sizes(task).unwrap_or_default().first() {
         Some(size) => needs(&size.effective, size.pods, &free, &allocatable),
         None => "the sum of its requests does not fit 64 bits".into(),
@@ -61,39 +93,76 @@ fn no_matching_node(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option
         }
     }
     if counts.is_empty() {
-        return (Reason::NoMatchingNode, "there is no node".into(), Some("add a node".into()));
+        return (
+            Reason::NoMatchingNode,
+            "there is no node".into(),
+            Some("add a node".into()),
+        );
     }
     let mut rows: Vec<(String, usize)> = counts.into_iter().collect();
     rows.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    let shown: Vec<String> = rows.iter().take(5).map(|(why, count)| format!("{count}: {why}")).collect();
-    let message = format!("none of {} matches; {}", nodes(snapshot.nodes.len()), shown.join("; "));
-    let fix = rows.first().map(|(why, count)| format!("mend \"{why}\" for {}", nodes(*count)));
+    let shown: Vec<String> = rows
+        .iter()
+        .take(5)
+        .map(|(why, count)| format!("{count}: {why}"))
+        .collect();
+    let message = format!(
+        "none of {} matches; {}",
+        nodes(snapshot.nodes.len()),
+        shown.join("; ")
+    );
+    let fix = rows
+        .first()
+        .map(|(why, count)| format!("mend \"{why}\" for {}", nodes(*count)));
     (Reason::NoMatchingNode, message, fix)
 }
 
 /// `needs 4 nvidia.com/gpu on one node; the freest of 12 nodes has 3 free, 8 in all`.
-fn needs(effective: &Resources, pods: u32, free: &[&Resources], allocatable: &[&Resources]) -> String {
+fn needs(
+    effective: &Resources,
+    pods: u32,
+    free: &[&Resources],
+    allocatable: &[&Resources],
+) -> String {
     let count = match pods {
         1 => String::new(),
-        _ => format!("for each of {pods} pods at once, and there is room for {}", slots(free, effective)),
+        _ => format!(
+            "for each of {pods} pods at once, and there is room for {}",
+            slots(free, effective)
+        ),
     };
     match tightest(effective, free) {
         Some((name, freest)) => {
-            let all = allocatable.iter().map(|room| room.get(name)).max().unwrap_or(0);
+            let all = allocatable
+                .iter()
+                .map(|room| room.get(name))
+                .max()
+                .unwrap_or(0);
             let needed = show(name, effective.get(name));
             let free = quantity::format(name, freest.max(0));
             let all = quantity::format(name, all);
             let who = freest_of(allocatable.len());
-            let gang = if count.is_empty() { count } else { format!(" {count}") };
+            let gang = if count.is_empty() {
+                count
+            } else {
+                format!(" {count}")
+            };
             format!("needs {needed} on one node{gang}; {who} has {free} free, {all} in all")
         }
         None if pods > 1 && slots(free, effective) < u64::from(pods) => {
             format!("needs {} {count}", list(effective))
         }
         None if slots(free, effective) == 0 => {
-            format!("needs {} on one node; none of {} has all of it free", list(effective), nodes(free.len()))
+            format!(
+                "needs {} on one node; none of {} has all of it free",
+                list(effective),
+                nodes(free.len())
+            )
         }
-        None => format!("its smallest size, {}, would fit now; the plan puts others first", list(effective)),
+        None => format!(
+            "its smallest size, {}, would fit now; the plan puts others first",
+            list(effective)
+        ),
     }
 }
 
@@ -111,17 +180,26 @@ fn exceeds(effective: &Resources, pods: u32, allocatable: &[&Resources]) -> Stri
             nodes(allocatable.len()),
             slots(allocatable, effective),
         ),
-        None => format!("needs {} on one node, none of {} has all of it", list(effective), nodes(allocatable.len())),
+        None => format!(
+            "needs {} on one node, none of {} has all of it",
+            list(effective),
+            nodes(allocatable.len())
+        ),
     }
 }
 
 /// The resource of which even the node with the most has the least of what is needed, if it is too little.
 fn tightest<'a>(effective: &'a Resources, rooms: &[&Resources]) -> Option<(&'a str, i64)> {
-    let short = effective.iter().filter(|(_, needed)| *needed > 0).filter_map(|(name, needed)| {
-        let most = rooms.iter().map(|room| room.get(name)).max().unwrap_or(0);
-        (most < needed).then_some((name, most, most.max(0) as f64 / needed as f64))
-    });
-    short.min_by(|a, b| a.2.total_cmp(&b.2)).map(|(name, most, _)| (name, most))
+    let short = effective
+        .iter()
+        .filter(|(_, needed)| *needed > 0)
+        .filter_map(|(name, needed)| {
+            let most = rooms.iter().map(|room| room.get(name)).max().unwrap_or(0);
+            (most < needed).then_some((name, most, most.max(0) as f64 / needed as f64))
+        });
+    short
+        .min_by(|a, b| a.2.total_cmp(&b.2))
+        .map(|(name, most, _)| (name, most))
 }
 
 /// What the pod needs of a resource besides the sized container, at its smallest size.
@@ -129,13 +207,17 @@ fn beside(task: &Task, name: &str) -> i64 {
     let Some(size) = modes::sizes(task).unwrap_or_default().into_iter().next() else {
         return 0;
     };
-    size.effective.get(name).saturating_sub(size.requests.get(name))
+    size.effective
+        .get(name)
+        .saturating_sub(size.requests.get(name))
 }
 
 fn slots(rooms: &[&Resources], effective: &Resources) -> u64 {
     let fit = |room: &&Resources| {
         let each = effective.iter().filter(|(_, needed)| *needed > 0);
-        let least = each.map(|(name, needed)| (room.get(name) / needed).max(0)).min();
+        let least = each
+            .map(|(name, needed)| (room.get(name) / needed).max(0))
+            .min();
         u64::try_from(least.unwrap_or(i64::MAX)).unwrap_or(0)
     };
     rooms.iter().map(fit).fold(0, u64::saturating_add)
@@ -151,13 +233,25 @@ fn list(effective: &Resources) -> String {
         .filter(|(name, amount)| *amount > 0 && *name != PODS)
         .map(|(name, amount)| show(name, amount))
         .collect();
-    if parts.is_empty() { "one pod".into() } else { parts.join(" and ") }
+    if parts.is_empty() {
+        "one pod".into()
+    } else {
+        parts.join(" and ")
+    }
 }
 
 fn nodes(count: usize) -> String {
-    if count == 1 { "1 node".into() } else { format!("{count} nodes") }
+    if count == 1 {
+        "1 node".into()
+    } else {
+        format!("{count} nodes")
+    }
 }
 
 fn freest_of(count: usize) -> String {
-    if count == 1 { "the only node".into() } else { format!("the freest of {count} nodes") }
+    if count == 1 {
+        "the only node".into()
+    } else {
+        format!("the freest of {count} nodes")
+    }
 }

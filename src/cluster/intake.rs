@@ -76,7 +76,11 @@ impl Faults {
         let found = decimal(text)
             .filter(|value| *value >= exact(0) && most.is_none_or(|most| *value <= exact(most)));
         if found.is_none() {
-            let wanted = if most.is_some() { FRACTION_MESSAGE } else { DECIMAL_MESSAGE };
+            let wanted = if most.is_some() {
+                FRACTION_MESSAGE
+            } else {
+                DECIMAL_MESSAGE
+            };
             self.add(field, format!("{text:?} {wanted}"));
         }
         found
@@ -85,7 +89,10 @@ impl Faults {
     fn units(&mut self, field: &str, resource: &str, text: &str) -> Option<Exact> {
         match quantity::units(resource, text) {
             Ok(value) if value >= exact(0) && ceil_i64(&value).is_some() => return Some(value),
-            Ok(_) => self.add(field, format!("{text:?} must be from 0 to what 64 bits hold")),
+            Ok(_) => self.add(
+                field,
+                format!("{text:?} must be from 0 to what 64 bits hold"),
+            ),
             Err(error) => self.add(field, error.to_string()),
         }
         None
@@ -95,13 +102,29 @@ impl Faults {
 fn read_task(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<Task> {
     let before = faults.0.len();
     let pod_at = format!("{at}.template.spec");
-    faults.0.extend(template::faults(&task.template.0["spec"], &pod_at));
-    faults.duration(&format!("{at}.retry.backoff.initial"), Some(&task.retry.backoff.initial));
-    faults.duration(&format!("{at}.retry.backoff.max"), Some(&task.retry.backoff.max));
-    faults.decimal(&format!("{at}.retry.backoff.factor"), Some(&task.retry.backoff.factor), None);
+    faults
+        .0
+        .extend(template::faults(&task.template.0["spec"], &pod_at));
+    faults.duration(
+        &format!("{at}.retry.backoff.initial"),
+        Some(&task.retry.backoff.initial),
+    );
+    faults.duration(
+        &format!("{at}.retry.backoff.max"),
+        Some(&task.retry.backoff.max),
+    );
+    faults.decimal(
+        &format!("{at}.retry.backoff.factor"),
+        Some(&task.retry.backoff.factor),
+        None,
+    );
     let pod = read_pod(task, &pod_at, faults)?;
     let container = find_container(task, &pod, at, faults)?;
-    let own = sums(requests::container(container.resources.as_ref()), &pod_at, faults)?;
+    let own = sums(
+        requests::container(container.resources.as_ref()),
+        &pod_at,
+        faults,
+    )?;
     let ranges = read_ranges(task, at, faults);
     let sized = sized_resource(task, &ranges, &own, at, faults);
     let estimate = read_estimate(task, sized.as_deref(), at, faults);
@@ -132,14 +155,23 @@ fn read_pod(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<PodSpec> {
         Ok(pod) => Some(pod),
         Err(error) => {
             let path = error.path().to_string();
-            let field = if path == "." { at.to_owned() } else { format!("{at}.{path}") };
+            let field = if path == "." {
+                at.to_owned()
+            } else {
+                format!("{at}.{path}")
+            };
             faults.add(field, error.into_inner().to_string());
             None
         }
     }
 }
 
-fn find_container<'a>(task: &TaskSpec, pod: &'a PodSpec, at: &str, faults: &mut Faults) -> Option<&'a Container> {
+fn find_container<'a>(
+    task: &TaskSpec,
+    pod: &'a PodSpec,
+    at: &str,
+    faults: &mut Faults,
+) -> Option<&'a Container> {
     let found = match &task.container {
         None => pod.containers.first(),
         Some(name) => pod.containers.iter().find(|one| one.name == *name),
@@ -149,9 +181,15 @@ fn find_container<'a>(task: &TaskSpec, pod: &'a PodSpec, at: &str, faults: &mut 
         match &task.container {
             Some(name) => faults.add(
                 format!("{at}.container"),
-                format!("{name:?} is no container of the template; it has {}", names.join(", ")),
+                format!(
+                    "{name:?} is no container of the template; it has {}",
+                    names.join(", ")
+                ),
             ),
-            None => faults.add(format!("{at}.template.spec.containers"), "a template needs a container"),
+            None => faults.add(
+                format!("{at}.template.spec.containers"),
+                "a template needs a container",
+            ),
         }
     }
     found
@@ -193,7 +231,10 @@ fn read_range(name: &str, spec: &RangeSpec, at: &str, faults: &mut Faults) -> Op
     }
     if low > high {
         let most = spec.max.as_ref().map_or("", |most| &most.0);
-        faults.add(at, format!("min {} is above max {most}: {RANGE_MESSAGE}", spec.min));
+        faults.add(
+            at,
+            format!("min {} is above max {most}: {RANGE_MESSAGE}", spec.min),
+        );
         return None;
     }
     let (min, max) = (ceil_i64(&low)?, ceil_i64(&high)?);
@@ -203,12 +244,22 @@ fn read_range(name: &str, spec: &RangeSpec, at: &str, faults: &mut Faults) -> Op
         None => min.max(1),
     };
     if step < 1 {
-        faults.add(at, format!("{STEP_MESSAGE}, it is {}", spec.step.as_ref().map_or("", |it| &it.0)));
+        faults.add(
+            at,
+            format!(
+                "{STEP_MESSAGE}, it is {}",
+                spec.step.as_ref().map_or("", |it| &it.0)
+            ),
+        );
         return None;
     }
     let range = Range { min, max, step };
     if range.len() > Range::MOST_SIZES {
-        let message = format!("{} sizes are too many, at most {}: take a larger step", range.len(), Range::MOST_SIZES);
+        let message = format!(
+            "{} sizes are too many, at most {}: take a larger step",
+            range.len(),
+            Range::MOST_SIZES
+        );
         faults.add(at, message);
         return None;
     }
@@ -258,9 +309,19 @@ fn read_estimate(task: &TaskSpec, sized: Option<&str>, at: &str, faults: &mut Fa
     }
 }
 
-fn read_scaling(spec: &ScalingSpec, sized: Option<&str>, at: &str, faults: &mut Faults) -> Option<Scaling> {
-    let given = [spec.parallel_fraction.is_some(), spec.exponent.is_some(), spec.points.is_some()];
-    let wanted = [ScalingType::Amdahl, ScalingType::Power, ScalingType::Table].map(|kind| kind == spec.kind);
+fn read_scaling(
+    spec: &ScalingSpec,
+    sized: Option<&str>,
+    at: &str,
+    faults: &mut Faults,
+) -> Option<Scaling> {
+    let given = [
+        spec.parallel_fraction.is_some(),
+        spec.exponent.is_some(),
+        spec.points.is_some(),
+    ];
+    let wanted =
+        [ScalingType::Amdahl, ScalingType::Power, ScalingType::Table].map(|kind| kind == spec.kind);
     if given != wanted {
         faults.add(at, SCALING_MESSAGE);
         return None;
@@ -268,7 +329,11 @@ fn read_scaling(spec: &ScalingSpec, sized: Option<&str>, at: &str, faults: &mut 
     match spec.kind {
         ScalingType::Linear => Some(Scaling::Linear),
         ScalingType::Amdahl => faults
-            .decimal(&format!("{at}.parallelFraction"), spec.parallel_fraction.as_ref(), Some(1))
+            .decimal(
+                &format!("{at}.parallelFraction"),
+                spec.parallel_fraction.as_ref(),
+                Some(1),
+            )
             .map(Scaling::Amdahl),
         ScalingType::Power => {
             let field = format!("{at}.exponent");
@@ -284,18 +349,30 @@ fn read_scaling(spec: &ScalingSpec, sized: Option<&str>, at: &str, faults: &mut 
 }
 
 /// The points by amount, each with the largest speed-up up to it: more never slows down.
-fn read_points(spec: &ScalingSpec, sized: Option<&str>, at: &str, faults: &mut Faults) -> Option<Vec<(Exact, Exact)>> {
+fn read_points(
+    spec: &ScalingSpec,
+    sized: Option<&str>,
+    at: &str,
+    faults: &mut Faults,
+) -> Option<Vec<(Exact, Exact)>> {
     let mut points = BTreeMap::new();
     for (index, point) in spec.points.iter().flatten().enumerate() {
         let at = format!("{at}.points[{index}]");
-        let amount = faults.units(&format!("{at}.amount"), sized.unwrap_or_default(), &point.amount.0)?;
+        let amount = faults.units(
+            &format!("{at}.amount"),
+            sized.unwrap_or_default(),
+            &point.amount.0,
+        )?;
         let speedup = faults.decimal(&format!("{at}.speedup"), Some(&point.speedup), None)?;
         if speedup == exact(0) {
             faults.add(format!("{at}.speedup"), "a speed-up must be above 0");
             return None;
         }
         if points.insert(amount, speedup).is_some() {
-            faults.add(format!("{at}.amount"), format!("{} stands twice", point.amount));
+            faults.add(
+                format!("{at}.amount"),
+                format!("{} stands twice", point.amount),
+            );
             return None;
         }
     }
@@ -316,27 +393,50 @@ fn read_workers(task: &TaskSpec, at: &str, faults: &mut Faults) -> Workers {
         return Workers(vec![1]);
     };
     let at = format!("{at}.gang.workers");
-    let (min, max) = (gang.workers.min, gang.workers.max.unwrap_or(gang.workers.min));
+    let (min, max) = (
+        gang.workers.min,
+        gang.workers.max.unwrap_or(gang.workers.min),
+    );
     if min < 1 || max > 1024 || min > max {
         let message = format!("min {min} and max {max}: from 1 to 1024, and {WORKERS_MESSAGE}");
         faults.add(&at, message);
         return Workers(vec![1]);
     }
     let numbers: Vec<i64> = match &gang.workers.step {
-        WorkerStep::Number(step) if *step >= 1 => (min..=max).step_by(usize::try_from(*step).unwrap_or(1)).collect(),
+        WorkerStep::Number(step) if *step >= 1 => (min..=max)
+            .step_by(usize::try_from(*step).unwrap_or(1))
+            .collect(),
         WorkerStep::Name(name) if name == "PowerOfTwo" => {
-            std::iter::successors(Some(min), |number| Some(number * 2)).take_while(|number| *number <= max).collect()
+            std::iter::successors(Some(min), |number| Some(number * 2))
+                .take_while(|number| *number <= max)
+                .collect()
         }
         _ => {
-            faults.add(format!("{at}.step"), "must be a whole number from 1 to 1024, or PowerOfTwo");
+            faults.add(
+                format!("{at}.step"),
+                "must be a whole number from 1 to 1024, or PowerOfTwo",
+            );
             vec![1]
         }
     };
-    Workers(numbers.into_iter().filter_map(|number| u32::try_from(number).ok()).collect())
+    Workers(
+        numbers
+            .into_iter()
+            .filter_map(|number| u32::try_from(number).ok())
+            .collect(),
+    )
 }
 
-fn check_modes(ranges: &BTreeMap<String, Range>, sized: Option<&str>, workers: &Workers, at: &str, faults: &mut Faults) {
-    let sizes = sized.and_then(|name| ranges.get(name)).map_or(1, Range::len);
+fn check_modes(
+    ranges: &BTreeMap<String, Range>,
+    sized: Option<&str>,
+    workers: &Workers,
+    at: &str,
+    faults: &mut Faults,
+) {
+    let sizes = sized
+        .and_then(|name| ranges.get(name))
+        .map_or(1, Range::len);
     let modes = sizes.saturating_mul(workers.0.len() as i64);
     if modes > MOST_MODES {
         faults.add(
@@ -346,7 +446,12 @@ fn check_modes(ranges: &BTreeMap<String, Range>, sized: Option<&str>, workers: &
     }
 }
 
-fn check_pod_level(pod_level: &Resources, ranges: &BTreeMap<String, Range>, at: &str, faults: &mut Faults) {
+fn check_pod_level(
+    pod_level: &Resources,
+    ranges: &BTreeMap<String, Range>,
+    at: &str,
+    faults: &mut Faults,
+) {
     for (name, _) in pod_level.iter() {
         if ranges.contains_key(name) {
             faults.add(
@@ -361,22 +466,38 @@ fn check_names(tasks: &[TaskSpec], faults: &mut Faults) {
     let mut seen = BTreeSet::new();
     for (index, task) in tasks.iter().enumerate() {
         if !seen.insert(&task.name) {
-            faults.add(format!("spec.tasks[{index}]"), format!("Duplicate value: {:?}; names of tasks are unique", task.name));
+            faults.add(
+                format!("spec.tasks[{index}]"),
+                format!(
+                    "Duplicate value: {:?}; names of tasks are unique",
+                    task.name
+                ),
+            );
         }
     }
 }
 
 fn check_dependencies(tasks: &[TaskSpec], faults: &mut Faults) {
-    let index: BTreeMap<&str, usize> = tasks.iter().enumerate().map(|(at, task)| (task.name.as_str(), at)).collect();
+    let index: BTreeMap<&str, usize> = tasks
+        .iter()
+        .enumerate()
+        .map(|(at, task)| (task.name.as_str(), at))
+        .collect();
     for (at, task) in tasks.iter().enumerate() {
         for (place, name) in task.depends_on.iter().enumerate() {
             if !index.contains_key(name.as_str()) {
-                faults.add(format!("spec.tasks[{at}].dependsOn[{place}]"), format!("{name:?} is no task of this batch"));
+                faults.add(
+                    format!("spec.tasks[{at}].dependsOn[{place}]"),
+                    format!("{name:?} is no task of this batch"),
+                );
             }
         }
     }
     if let Some(cycle) = find_cycle(tasks, &index) {
-        faults.add("spec.tasks", format!("dependsOn goes in a circle: {}", cycle.join(" -> ")));
+        faults.add(
+            "spec.tasks",
+            format!("dependsOn goes in a circle: {}", cycle.join(" -> ")),
+        );
     }
 }
 
@@ -400,7 +521,9 @@ fn find_cycle(tasks: &[TaskSpec], index: &BTreeMap<&str, usize>) -> Option<Vec<S
                 Some(None) => {}
                 Some(Some(after)) => {
                     if let Some(start) = path.iter().position(|(on_path, _)| *on_path == after) {
-                        let names = path[start..].iter().map(|(on_path, _)| tasks[*on_path].name.clone());
+                        let names = path[start..]
+                            .iter()
+                            .map(|(on_path, _)| tasks[*on_path].name.clone());
                         return Some(names.chain([tasks[after].name.clone()]).collect());
                     }
                     path.push((after, 0));

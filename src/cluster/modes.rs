@@ -1,6 +1,8 @@
 //! The ways to run one task: sizes x numbers of workers, with duration, price and value (DESIGN 4, 4.1).
 
-use crate::model::{CPU, Exact, Goal, Millis, Node, Overflow, Resources, Scaling, Task, ceil_i64, exact, floor_i64};
+use crate::model::{
+    CPU, Exact, Goal, Millis, Node, Overflow, Resources, Scaling, Task, ceil_i64, exact, floor_i64,
+};
 use num_traits::ToPrimitive;
 
 /// One size of a task, not yet tied to nodes.
@@ -48,7 +50,9 @@ pub fn sizes(task: &Task) -> Result<Vec<Size>, Overflow> {
 /// their smallest size of at least min x a / a_ref, at most max.
 fn requests(task: &Task, amount: i64) -> Resources {
     let sized = task.sized.as_deref();
-    let smallest = sized.and_then(|name| task.ranges.get(name)).map(|range| range.min);
+    let smallest = sized
+        .and_then(|name| task.ranges.get(name))
+        .map(|range| range.min);
     let mut requests = task.own.clone();
     for (name, range) in &task.ranges {
         let size = match smallest {
@@ -57,7 +61,9 @@ fn requests(task: &Task, amount: i64) -> Resources {
             Some(smallest) => {
                 let wanted = i128::from(range.min) * i128::from(amount);
                 let unit = i128::from(smallest.max(1));
-                let grown = range.sizes().find(|size| i128::from(*size) * unit >= wanted);
+                let grown = range
+                    .sizes()
+                    .find(|size| i128::from(*size) * unit >= wanted);
                 grown.unwrap_or(range.max)
             }
         };
@@ -83,7 +89,8 @@ fn speedup(task: &Task, amount: i64, pods: u32) -> Exact {
         Scaling::Power(exponent) => power(&x, *exponent),
         Scaling::Table(points) => {
             let total = |amount: i64, pods: u32| exact(amount) * exact(pods);
-            interpolate(points, &total(amount, pods)) / interpolate(points, &total(smallest, task.workers.min()))
+            interpolate(points, &total(amount, pods))
+                / interpolate(points, &total(smallest, task.workers.min()))
         }
     }
 }
@@ -124,7 +131,11 @@ pub fn duration(task: &Task, work: &Exact, speed: &Exact) -> Option<(Millis, Mil
         let longer = estimate.read.clone().max(compute.clone());
         (exact(1) - &estimate.overlap) * sum + &estimate.overlap * longer
     };
-    Some((ceil_i64(&total)?, ceil_i64(&estimate.read)?, ceil_i64(&compute)?))
+    Some((
+        ceil_i64(&total)?,
+        ceil_i64(&estimate.read)?,
+        ceil_i64(&compute)?,
+    ))
 }
 
 /// Price of a pod on a node, in millionths for each ms: the node's price an hour x the pod's dominant share of it.
@@ -143,9 +154,17 @@ pub fn price(node: &Node, effective: &Resources) -> Exact {
 pub fn value(task: &Task, goal: Goal, size: &Size, largest: i64) -> Option<i64> {
     match goal {
         Goal::Shortfall => {
-            let unit = exact(if task.sized.as_deref() == Some(CPU) { 1000 } else { 1 });
+            let unit = exact(if task.sized.as_deref() == Some(CPU) {
+                1000
+            } else {
+                1
+            });
             let held = exact(size.amount) * exact(size.pods) / &unit;
-            let capacity = if largest > 0 { exact(largest) / unit } else { exact(1) };
+            let capacity = if largest > 0 {
+                exact(largest) / unit
+            } else {
+                exact(1)
+            };
             let lack = |millis: &Exact| (millis / exact(1000) / &capacity - &held).max(exact(0));
             let total = &held + lack(&task.estimate.read) + lack(&task.estimate.process);
             ceil_i64(&(total * exact(1000)))

@@ -11,11 +11,20 @@ pub fn read(spec: &k8s::PodSpec) -> Placement {
         .affinity
         .as_ref()
         .and_then(|affinity| affinity.node_affinity.as_ref())
-        .and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
+        .and_then(|affinity| {
+            affinity
+                .required_during_scheduling_ignored_during_execution
+                .as_ref()
+        });
     Placement {
         node_selector: spec.node_selector.clone().unwrap_or_default(),
         required: required.map(|selector| selector.node_selector_terms.iter().map(term).collect()),
-        tolerations: spec.tolerations.iter().flatten().filter_map(toleration).collect(),
+        tolerations: spec
+            .tolerations
+            .iter()
+            .flatten()
+            .filter_map(toleration)
+            .collect(),
     }
 }
 

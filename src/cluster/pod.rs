@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as k8s;
 
+use super::placement;
 use super::requests::{self, RequestError};
 use crate::api::{GROUP, annotation, label};
-use crate::model::{Millis, Resources};
+use crate::model::{Millis, Placement, Resources};
 
 /// A pod of anybody.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,12 +76,16 @@ pub struct OwnPod {
     pub failures: u32,
     /// Rejected or lost attempts of this copy just before this one.
     pub rejections: u32,
+    /// Where it may run, as the API server returned it; only while it is not bound.
+    pub placement: Option<Placement>,
     /// Requests of each container, by its name.
     pub containers: Vec<(String, Resources)>,
     /// `status.reason`, with which the kubelet rejects.
     pub reason: Option<String>,
     /// `status.message`.
     pub message: Option<String>,
+    /// When the kubelet took it, `status.startTime`.
+    pub accepted: Option<Timestamp>,
     /// Whether a disruption ended it (eviction, preemption, a node that went away).
     pub disrupted: bool,
     /// When its containers started.
@@ -195,11 +200,19 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
         predicted: note(annotation::PREDICTED).and_then(|text| PredictedMillis::read(text)),
         failures: count(note(annotation::FAILURES)),
         rejections: count(note(annotation::REJECTIONS)),
+        placement: pod
+            .spec
+            .as_ref()
+            .filter(|spec| spec.node_name.is_none())
+            .map(placement::read),
         containers: containers(pod),
-        disrupted: status.conditions.iter().flatten().any(|condition| {
-            condition.type_ == "DisruptionTarget" && condition.status == "True"
-        }),
+        disrupted: status
+            .conditions
+            .iter()
+            .flatten()
+            .any(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True"),
         started: started(&status),
+        accepted: status.start_time.as_ref().map(|time| time.0),
         exit: exit(&status),
         reason: status.reason,
         message: status.message,

@@ -61,7 +61,11 @@ pub fn parse(text: &str) -> Result<Exact, QuantityError> {
         return Err(QuantityError::TooLarge(text.to_owned()));
     }
     let scale = exact(Pow::pow(BigInt::from(10), power.unsigned_abs()));
-    Ok(if power < 0 { value / scale } else { value * scale })
+    Ok(if power < 0 {
+        value / scale
+    } else {
+        value * scale
+    })
 }
 
 fn exponent(suffix: &str) -> Option<i32> {
@@ -132,7 +136,9 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_is_refused() {
-        for text in ["", "x", "1 Gi", "1gi", "Gi", "1e", "1ee3", "1.2.3", "1KiB", "0x10", "∞"] {
+        for text in [
+            "", "x", "1 Gi", "1gi", "Gi", "1e", "1ee3", "1.2.3", "1KiB", "0x10", "∞",
+        ] {
             assert!(
                 matches!(parse(text), Err(QuantityError::Malformed(_))),
                 "{text}"

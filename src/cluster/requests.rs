@@ -178,9 +178,11 @@ mod tests {
             {"name": "i", "resources": cpu("5")},
             {"name": "s2", "restartPolicy": "Always", "resources": cpu("1")},
         ]);
-        let small = json!({"containers": [{"name": "a", "resources": cpu("1")}], "initContainers": init});
+        let small =
+            json!({"containers": [{"name": "a", "resources": cpu("1")}], "initContainers": init});
         assert_eq!(request_of(small, json!({})).get("cpu"), 6000);
-        let large = json!({"containers": [{"name": "a", "resources": cpu("9")}], "initContainers": init});
+        let large =
+            json!({"containers": [{"name": "a", "resources": cpu("9")}], "initContainers": init});
         assert_eq!(request_of(large, json!({})).get("cpu"), 11_000);
     }
 
@@ -195,7 +197,10 @@ mod tests {
     fn a_resize_in_flight_holds_the_largest_amount() {
         let spec = json!({"containers": [{"name": "a", "resources": cpu("1")}]});
         let seen = json!([{"name": "a", "ready": true, "restartCount": 0, "image": "", "imageID": "", "allocatedResources": {"cpu": "2"}}]);
-        assert_eq!(request_of(spec.clone(), json!({"containerStatuses": seen})).get("cpu"), 2000);
+        assert_eq!(
+            request_of(spec.clone(), json!({"containerStatuses": seen})).get("cpu"),
+            2000
+        );
         let larger = json!({"containers": [{"name": "a", "resources": cpu("8")}]});
         let infeasible = json!({"containerStatuses": seen, "conditions": [{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]});
         assert_eq!(request_of(larger, infeasible).get("cpu"), 2000);

@@ -33,7 +33,9 @@ pub fn take(nodes: &[Arc<Node>], pods: &[Arc<Pod>], now: Timestamp) -> Snapshot 
         match &pod.own {
             Some(own) => holds[at].push(Hold {
                 from: 0,
-                until: own.predicted_end.map_or(OVERDUE, |end| millis_until(end, now)),
+                until: own
+                    .predicted_end
+                    .map_or(OVERDUE, |end| millis_until(end, now)),
                 demand: pod.requests.clone(),
             }),
             None if free[at].subtract(&pod.requests).is_err() => {

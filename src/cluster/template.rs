@@ -57,7 +57,10 @@ const VOLUMES: [&str; 8] = [
 pub fn faults(spec: &Value, at: &str) -> Vec<Fault> {
     let mut found = Vec::new();
     let Some(fields) = spec.as_object() else {
-        return vec![Fault::new(at, "must be a pod spec: an object with containers")];
+        return vec![Fault::new(
+            at,
+            "must be a pod spec: an object with containers",
+        )];
     };
     for (name, value) in fields {
         let field = format!("{at}.{name}");
@@ -77,7 +80,10 @@ pub fn faults(spec: &Value, at: &str) -> Vec<Fault> {
             ));
         }
     }
-    found.extend(affinity_faults(&spec["affinity"], &format!("{at}.affinity")));
+    found.extend(affinity_faults(
+        &spec["affinity"],
+        &format!("{at}.affinity"),
+    ));
     for group in ["containers", "initContainers"] {
         found.extend(container_faults(&spec[group], &format!("{at}.{group}")));
     }
@@ -152,7 +158,10 @@ mod tests {
     use serde_json::json;
 
     fn fields(spec: Value) -> Vec<String> {
-        faults(&spec, "spec").into_iter().map(|fault| fault.field).collect()
+        faults(&spec, "spec")
+            .into_iter()
+            .map(|fault| fault.field)
+            .collect()
     }
 
     #[test]
@@ -170,12 +179,30 @@ mod tests {
     #[test]
     fn each_rule_that_is_not_honoured_is_named() {
         for (spec, field) in [
-            (json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "c"}}]}), "spec.volumes[0].persistentVolumeClaim"),
-            (json!({"volumes": [{"name": "a", "ephemeral": {}}]}), "spec.volumes[0].ephemeral"),
-            (json!({"resourceClaims": [{"name": "gpu"}]}), "spec.resourceClaims"),
-            (json!({"topologySpreadConstraints": [{}]}), "spec.topologySpreadConstraints"),
-            (json!({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}}), "spec.affinity.podAntiAffinity"),
-            (json!({"containers": [{"name": "a", "ports": [{"hostPort": 80}]}]}), "spec.containers[0].ports[0].hostPort"),
+            (
+                json!({"volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": "c"}}]}),
+                "spec.volumes[0].persistentVolumeClaim",
+            ),
+            (
+                json!({"volumes": [{"name": "a", "ephemeral": {}}]}),
+                "spec.volumes[0].ephemeral",
+            ),
+            (
+                json!({"resourceClaims": [{"name": "gpu"}]}),
+                "spec.resourceClaims",
+            ),
+            (
+                json!({"topologySpreadConstraints": [{}]}),
+                "spec.topologySpreadConstraints",
+            ),
+            (
+                json!({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}}),
+                "spec.affinity.podAntiAffinity",
+            ),
+            (
+                json!({"containers": [{"name": "a", "ports": [{"hostPort": 80}]}]}),
+                "spec.containers[0].ports[0].hostPort",
+            ),
             (json!({"hostNetwork": true}), "spec.hostNetwork"),
             (json!({"fieldOfTomorrow": 1}), "spec.fieldOfTomorrow"),
             (json!({"nodeName": "n"}), "spec"),

@@ -13,7 +13,9 @@ const NAME_FIELD: &str = "metadata.name";
 
 pub(super) fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(), Rejection<'a>> {
     match &placement.required {
-        Some(terms) if !terms.iter().any(|term| term_matches(term, node)) => Err(Rejection::Affinity),
+        Some(terms) if !terms.iter().any(|term| term_matches(term, node)) => {
+            Err(Rejection::Affinity)
+        }
         _ => Ok(()),
     }
 }

@@ -8,11 +8,14 @@ const CORDON_KEY: &str = "node.kubernetes.io/unschedulable";
 
 pub(super) fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(), Rejection<'a>> {
     let open = !node.unschedulable
-        || placement
-            .tolerations
-            .iter()
-            .any(|toleration| taints::tolerates(toleration, CORDON_KEY, "", TaintEffect::NoSchedule));
-    if open { Ok(()) } else { Err(Rejection::Cordoned) }
+        || placement.tolerations.iter().any(|toleration| {
+            taints::tolerates(toleration, CORDON_KEY, "", TaintEffect::NoSchedule)
+        });
+    if open {
+        Ok(())
+    } else {
+        Err(Rejection::Cordoned)
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Nodes and placements in words, for the tests of the filters.
 
 use crate::model::{
-    Expression, Node, NodeSelectorTerm, Operator, Placement, Resources, Taint, TaintEffect, Toleration, exact,
+    Expression, Node, NodeSelectorTerm, Operator, Placement, Resources, Taint, TaintEffect,
+    Toleration, exact,
 };
 
 /// A ready node `n1` without labels and taints.

@@ -30,14 +30,15 @@ fn is_name(text: &str) -> bool {
 fn is_subdomain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.len() <= MOST_PREFIX
-        && text
-            .split('.')
-            .all(|part| has_ends(part, plain) && part.bytes().all(|byte| plain(byte) || byte == b'-'))
+        && text.split('.').all(|part| {
+            has_ends(part, plain) && part.bytes().all(|byte| plain(byte) || byte == b'-')
+        })
 }
 
 fn has_ends(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     let bytes = text.as_bytes();
-    bytes.first().is_some_and(|&byte| allowed(byte)) && bytes.last().is_some_and(|&byte| allowed(byte))
+    bytes.first().is_some_and(|&byte| allowed(byte))
+        && bytes.last().is_some_and(|&byte| allowed(byte))
 }
 
 #[cfg(test)]

@@ -79,7 +79,9 @@ const FILTERS: [Filter; 5] = [
 
 /// Whether the node may run pods of this placement; the first reason if not. Room on the node is not asked for.
 pub fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(), Rejection<'a>> {
-    FILTERS.iter().try_for_each(|filter| filter(placement, node))
+    FILTERS
+        .iter()
+        .try_for_each(|filter| filter(placement, node))
 }
 
 /// The keys of the node labels that decide about this placement; a key may come more than once.
@@ -108,7 +110,11 @@ mod tests {
     #[test]
     fn the_most_general_reason_is_named() {
         let mut node = a_node()
-            .tainted("node.kubernetes.io/unschedulable", "", TaintEffect::NoSchedule)
+            .tainted(
+                "node.kubernetes.io/unschedulable",
+                "",
+                TaintEffect::NoSchedule,
+            )
             .cordoned();
         let picky = anywhere().selecting("gpu", "h100");
         assert_eq!(admits(&picky, &node), Err(Rejection::Cordoned));
@@ -119,7 +125,11 @@ mod tests {
     #[test]
     fn a_toleration_of_the_cordon_taint_passes_the_cordon_and_its_taint() {
         let node = a_node()
-            .tainted("node.kubernetes.io/unschedulable", "", TaintEffect::NoSchedule)
+            .tainted(
+                "node.kubernetes.io/unschedulable",
+                "",
+                TaintEffect::NoSchedule,
+            )
             .cordoned();
         let placement = anywhere().tolerating(exists("node.kubernetes.io/unschedulable"));
         assert_eq!(admits(&placement, &node), Ok(()));
@@ -162,6 +172,8 @@ mod tests {
         let keys: Vec<_> = referenced_labels(&placement).collect();
         assert_eq!(keys, ["zone", "gpu", "disk"]);
         assert!(!reads_name(&placement));
-        assert!(reads_name(&anywhere().requiring(name(Operator::In, &["n1"]))));
+        assert!(reads_name(
+            &anywhere().requiring(name(Operator::In, &["n1"]))
+        ));
     }
 }

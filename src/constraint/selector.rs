@@ -31,7 +31,10 @@ mod tests {
     fn all_labels_must_be_there_with_equal_values() {
         let placement = anywhere().selecting("disk", "ssd").selecting("zone", "");
         for (node, found) in [
-            (a_node().labelled("disk", "ssd").labelled("zone", ""), Ok(())),
+            (
+                a_node().labelled("disk", "ssd").labelled("zone", ""),
+                Ok(()),
+            ),
             (
                 a_node().labelled("disk", "SSD").labelled("zone", ""),
                 Err(("disk", Some("SSD"))),

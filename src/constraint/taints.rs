@@ -23,7 +23,12 @@ pub(super) fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(),
 
 /// `Toleration.ToleratesTaint` of `k8s.io/api/core/v1`: no effect is every effect, no key is every key, and
 /// unless the operator is Exists the values must be equal.
-pub(super) fn tolerates(toleration: &Toleration, key: &str, value: &str, effect: TaintEffect) -> bool {
+pub(super) fn tolerates(
+    toleration: &Toleration,
+    key: &str,
+    value: &str,
+    effect: TaintEffect,
+) -> bool {
     let wanted = toleration.key.as_deref().unwrap_or_default();
     toleration.effect.is_none_or(|own| own == effect)
         && (wanted.is_empty() || wanted == key)

@@ -1,21 +1,255 @@
-//! What to do next: (observed, plan, now) in, actions and statuses out.
+//! What to do next: (observed, plan, now) in, actions and statuses out. The loop is the same in a real
+//! cluster, in a simulated one and in the tests.
 
+mod launch;
+mod manifest;
+mod plan;
+mod ranges;
+mod status;
+mod task_status;
+mod track;
 mod world;
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::{Fault, Reason, TaskPhase};
+use crate::model::Batch;
+use plan::Planned;
+use track::{State, Tracked};
 pub use world::{
-    Action, BindPod, CopyId, CreatePod, DeletePod, Event, Fact, ObjectId, Observed, Outcome, Report, Search, World,
+    Action, BindPod, CopyId, CreatePod, DeletePod, Event, Fact, ObjectId, Observed, Outcome,
+    Report, Search, World,
 };
 
-use std::time::Duration;
+/// How long a copy whose pod the API server refused waits for the next try; doubled from time to time.
+const REFUSAL_DELAY: Duration = Duration::from_secs(5);
+/// The longest such wait.
+const LONGEST_REFUSAL_DELAY: Duration = Duration::from_secs(300);
+/// While round follows round, statuses are told this often.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What one loop remembers from round to round: nothing that a restart may not forget.
 #[derive(Debug, Default)]
-pub struct Memory {}
+pub struct Memory {
+    /// Manifests that were read, by UID, with their generation.
+    intakes: HashMap<String, Intake>,
+    /// Pods that the API server refused.
+    refusals: HashMap<CopyId, Refusal>,
+    /// Copies whose end was noted.
+    ended: HashSet<CopyId>,
+    /// What the newest plan depended on.
+    fingerprint: Option<u64>,
+    /// The newest plan.
+    planned: Planned,
+    /// When statuses were told last.
+    reported: Option<Timestamp>,
+}
+
+type Intake = (Option<i64>, Result<Arc<Batch>, Arc<Vec<Fault>>>);
+
+/// A pod that the API server refused.
+#[derive(Clone, Debug)]
+struct Refusal {
+    message: String,
+    until: Timestamp,
+    count: u32,
+    name_taken: bool,
+}
 
 /// One round of the loop. Returns how long to wait for an event before the next one at the latest;
 /// `None`: until something happens.
-pub async fn round<W: World>(world: &mut W, memory: &mut Memory) -> Result<Option<Duration>, W::Error> {
-    let _ = memory;
-    let _ = world.observe().await?;
-    Ok(None)
+///
+/// A round either settles what exists (binds, deletes) or plans what waits, and looks again at once after
+/// it wrote anything; so each plan stands on what the writes before it made of the cluster.
+pub async fn round<W: World>(
+    world: &mut W,
+    memory: &mut Memory,
+) -> Result<Option<Duration>, W::Error> {
+    let observed = world.observe().await?; // I/O
+    let batches = track::track(&observed, memory);
+    note_ended(world, &batches, memory);
+
+    let mut actions = launch::settle(&observed, &batches);
+    let mut pace = act(world, memory, &observed, &batches, &actions).await; // I/O
+    if pace != Pace::Again {
+        plan::replan(world, &observed, &batches, memory).await; // CPU; every plan is verified in there
+        actions = launch::launches(&batches, memory);
+        pace = pace.max(act(world, memory, &observed, &batches, &actions).await); // I/O
+    }
+
+    let overdue = memory
+        .reported
+        .is_none_or(|last| track::after(last, REPORT_INTERVAL) <= observed.now);
+    if pace == Pace::Idle || overdue {
+        let report = report(&observed, &batches, memory);
+        world.report(report).await; // I/O
+        note_tasks(world, &batches, memory);
+        memory.reported = Some(observed.now);
+    }
+    Ok(wake(&observed, &batches, memory, pace))
+}
+
+/// How soon the next round must come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Pace {
+    /// When something happens.
+    Idle,
+    /// After this long, since nobody knows what became of a write.
+    Later(Duration),
+    /// At once: something was written.
+    Again,
+}
+
+/// Carries actions out and remembers what the next observation will not tell.
+async fn act<W: World>(
+    world: &mut W,
+    memory: &mut Memory,
+    observed: &Observed,
+    batches: &[Tracked],
+    actions: &[Action],
+) -> Pace {
+    let mut pace = Pace::Idle;
+    if actions.is_empty() {
+        return pace;
+    }
+    let outcomes = world.act(actions).await;
+    for (action, outcome) in actions.iter().zip(&outcomes) {
+        world.note(Fact::Acted { action, outcome });
+        match outcome {
+            Outcome::Done => {
+                pace = Pace::Again;
+                succeeded(world, memory, observed, batches, action);
+            }
+            Outcome::Conflict => {
+                memory.fingerprint = None;
+                pace = pace.max(Pace::Later(Duration::from_millis(100)));
+            }
+            Outcome::Unknown { retry_after } => {
+                memory.fingerprint = None;
+                pace = pace.max(Pace::Later((*retry_after).max(Duration::from_millis(100))));
+            }
+            Outcome::Refused { copy, message } => memory.refuse(copy, message, observed.now),
+        }
+    }
+    pace
+}
+
+fn succeeded<W: World>(
+    world: &mut W,
+    memory: &mut Memory,
+    observed: &Observed,
+    batches: &[Tracked],
+    action: &Action,
+) {
+    match action {
+        Action::Create(create) => _ = memory.refusals.remove(&create.copy),
+        Action::Bind(bind) => {
+            let batch = batches
+                .iter()
+                .find(|tracked| tracked.id.uid == bind.copy.batch_uid);
+            let created = batch.and_then(|tracked| track::created(&tracked.object));
+            if let Some(wait) = created
+                .and_then(|created| Duration::try_from(observed.now.duration_since(created)).ok())
+            {
+                world.note(Fact::QueueWait { wait });
+            }
+        }
+        Action::Delete(_) | Action::DeleteBatch(_) => {}
+    }
+}
+
+impl Memory {
+    fn refuse(&mut self, copy: &CopyId, message: &str, now: Timestamp) {
+        let count = self.refusals.get(copy).map_or(0, |refusal| refusal.count) + 1;
+        let wait = REFUSAL_DELAY
+            .saturating_mul(1 << (count - 1).min(10))
+            .min(LONGEST_REFUSAL_DELAY);
+        let refusal = Refusal {
+            message: message.to_owned(),
+            until: track::after(now, wait),
+            count,
+            name_taken: message.contains("already exists"),
+        };
+        self.refusals.insert(copy.clone(), refusal);
+        self.fingerprint = None;
+    }
+}
+
+/// Statuses that changed, and what is worth an event.
+fn report(observed: &Observed, batches: &[Tracked], memory: &Memory) -> Report {
+    let mut report = Report::default();
+    for tracked in batches.iter().filter(|tracked| !tracked.is_deleting()) {
+        let new = status::build(tracked, &memory.planned, observed.now);
+        if tracked.object.status.as_ref() != Some(&new) {
+            report.events.extend(status::events(tracked, &new));
+            report.statuses.push((tracked.id.clone(), new));
+        }
+    }
+    report
+}
+
+/// When time alone changes something: a backoff, a deadline or a ttl ends, or a node has rested.
+fn wake(observed: &Observed, batches: &[Tracked], memory: &Memory, pace: Pace) -> Option<Duration> {
+    let now = observed.now;
+    let moments = batches
+        .iter()
+        .filter_map(|tracked| status::next_moment(tracked, now));
+    let refusals = memory
+        .refusals
+        .values()
+        .map(|refusal| refusal.until)
+        .filter(|until| *until > now);
+    let rested = plan::resting(batches, now).into_values();
+    let next = moments.chain(refusals).chain(rested).min();
+    let next = next.and_then(|time| Duration::try_from(time.duration_since(now)).ok());
+    match pace {
+        Pace::Again => Some(Duration::ZERO),
+        Pace::Later(wait) => Some(next.map_or(wait, |next| next.min(wait))),
+        Pace::Idle => next,
+    }
+}
+
+/// Notes each copy that has ended since this process looks.
+fn note_ended<W: World>(world: &mut W, batches: &[Tracked], memory: &mut Memory) {
+    for tracked in batches {
+        for copy in &tracked.copies {
+            let succeeded = copy.state == State::Succeeded;
+            if !succeeded && !matches!(copy.state, State::Failed { .. }) {
+                continue;
+            }
+            let id = tracked.copy_id(copy);
+            if memory.ended.contains(&id) {
+                continue;
+            }
+            if let Some((predicted, actual)) = task_status::lengths(copy) {
+                world.note(Fact::Ended {
+                    copy: &id,
+                    predicted,
+                    actual,
+                    succeeded,
+                });
+            }
+            memory.ended.insert(id);
+        }
+    }
+}
+
+fn note_tasks<W: World>(world: &mut W, batches: &[Tracked], memory: &Memory) {
+    let mut counts: BTreeMap<(TaskPhase, Option<Reason>), u64> = BTreeMap::new();
+    for tracked in batches {
+        for copy in &tracked.copies {
+            let phase = task_status::phase(copy);
+            let wait = (phase == TaskPhase::Waiting)
+                .then(|| memory.planned.waits.get(&tracked.copy_id(copy)))
+                .flatten();
+            *counts
+                .entry((phase, wait.map(|wait| wait.reason)))
+                .or_default() += 1;
+        }
+    }
+    world.note(Fact::Tasks { counts: &counts });
 }

@@ -213,7 +213,11 @@ pub trait World {
     fn observe(&mut self) -> impl Future<Output = Result<Observed, Self::Error>>;
 
     /// Searches for a plan. The world owns clock and threads, so it runs the search. CPU.
-    fn solve(&mut self, problem: &Problem, search: &Search) -> impl Future<Output = (Solution, Duration)>;
+    fn solve(
+        &mut self,
+        problem: &Problem,
+        search: &Search,
+    ) -> impl Future<Output = (Solution, Duration)>;
 
     /// Carries actions out, all of them, and tells what became of each, in their order. I/O.
     fn act(&mut self, actions: &[Action]) -> impl Future<Output = Vec<Outcome>>;

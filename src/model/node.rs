@@ -28,7 +28,7 @@ pub struct Taint {
 }
 
 /// A node, without what runs on it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     /// Name of the node object.
     pub name: String,

@@ -11,7 +11,18 @@ use super::{Exact, Overflow, PODS, Resources, TaintEffect};
 
 /// What a plan is to minimise, or for Throughput to maximise.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 pub enum Goal {
     /// Sum over batches of weight x time until the batch's last task ends.
@@ -37,6 +48,21 @@ pub enum Unit {
     Micro,
     /// Thousandths.
     Milli,
+}
+
+impl Unit {
+    /// A value of this unit for people: `512.3s`, `1.2345`, `6.0`.
+    pub fn show(self, value: i64) -> String {
+        let (scale, decimals, suffix) = match self {
+            Unit::Ms => (1e3, 1, "s"),
+            Unit::Micro => (1e6, 4, ""),
+            Unit::Milli => (1e3, 3, ""),
+        };
+        let text = format!("{:.decimals$}", value as f64 / scale);
+        let short = text.trim_end_matches('0');
+        let point = if short.ends_with('.') { "0" } else { "" };
+        format!("{short}{point}{suffix}")
+    }
 }
 
 impl Goal {
@@ -71,7 +97,18 @@ impl Goal {
 
 /// Which search makes the plan.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 pub enum Algorithm {
     /// Greedy at once, then the other searches for as long as the budget lasts and the gap is open.

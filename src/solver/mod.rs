@@ -1,1 +1,129 @@
-//! Searches and bounds.
+//! Searches and bounds: from a problem to a plan with its proof.
+//!
+//! ```text
+//! Problem -> Instance            what does not change
+//! Recipe  -> decoder | packing   order, modes, preference -> Schedule, Score
+//! Search  = budget + workers + incumbent; greedy and genetic hand it recipes
+//! bounds  = what no plan can beat
+//! ```
+//!
+//! The same problem, seed and iterations give the same solution whatever the number of threads: recipes are
+//! made from (seed, generation, index), decoded independently of one another, and compared in their order.
+//! A new search is one file and one line in [`searches`]; a new bound one file and one line in its list.
+
+mod bounds;
+mod budget;
+mod decoder;
+mod gang;
+mod genetic;
+mod greedy;
+mod incumbent;
+mod instance;
+mod packing;
+mod preference;
+mod profile;
+mod schedule;
+mod score;
+mod search;
+mod timeline;
+mod unplaced;
+
+#[cfg(test)]
+mod tests;
+
+pub use budget::Budget;
+pub use incumbent::{Improvement, Listener};
+
+use crate::model::{Algorithm, Outcome, Plan, Problem, Solution};
+
+use budget::Meter;
+use instance::Instance;
+use schedule::Recipe;
+use search::Search;
+
+/// How to search.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Which search.
+    pub algorithm: Algorithm,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How long.
+    pub budget: Budget<'a>,
+}
+
+/// The searches of an algorithm, in the order in which they run; each goes on from the best plans so far.
+fn searches(algorithm: Algorithm) -> &'static [fn(&mut Search)] {
+    match algorithm {
+        Algorithm::Greedy => &[greedy::run],
+        Algorithm::Genetic | Algorithm::Auto => &[greedy::run, genetic::run],
+    }
+}
+
+/// Plans as well as the budget allows. There is a plan even when the budget is over before it begins.
+///
+/// `warm` is an earlier plan of this very problem; one that does not belong to it is not used. Searches run
+/// in parallel in the rayon pool of the caller.
+pub fn solve(
+    problem: &Problem,
+    options: &Options,
+    warm: Option<&Plan>,
+    listener: &mut dyn Listener,
+) -> Solution {
+    let instance = Instance::new(problem);
+    let mut search = Search::new(
+        &instance,
+        options.seed,
+        Meter::new(options.budget),
+        listener,
+    );
+    if instance.copies() > 0 {
+        if let Some(recipe) = warm.and_then(|plan| Recipe::of_plan(&instance, plan)) {
+            search.evaluate_leaders(vec![recipe], Algorithm::Greedy);
+        }
+        for run in searches(options.algorithm) {
+            if !search.is_over() {
+                run(&mut search);
+            }
+        }
+    }
+    conclude(&instance, options, search)
+}
+
+/// The best plan with everything that is known of it.
+fn conclude(instance: &Instance, options: &Options, search: Search) -> Solution {
+    let problem = instance.problem;
+    let iterations = search.iterations();
+    let mut solution = Solution {
+        plan: Plan {
+            assignments: Vec::new(),
+            unplaced: problem.unplaceable.clone(),
+        },
+        outcome: if problem.unplaceable.is_empty() {
+            Outcome::Unknown
+        } else {
+            Outcome::Infeasible
+        },
+        objective: 0,
+        bound: 0,
+        bound_name: "none",
+        algorithm: options.algorithm,
+        found_by: Algorithm::Greedy,
+        seed: options.seed,
+        iterations,
+    };
+    if let Some(incumbent) = search.into_incumbent() {
+        solution.plan.assignments = incumbent.schedule.assignments(instance);
+        solution
+            .plan
+            .unplaced
+            .extend(unplaced::explain(instance, &incumbent.schedule));
+        solution.plan.unplaced.sort();
+        solution.outcome = incumbent.outcome(instance);
+        solution.objective = incumbent.objective(instance);
+        solution.bound = incumbent.bound.value;
+        solution.bound_name = incumbent.bound.name;
+        solution.found_by = incumbent.found_by;
+    }
+    solution
+}

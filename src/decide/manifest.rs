@@ -1,0 +1,276 @@
+//! The pod of a copy: the template, the computed requests, and a record of what is intended.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::track::{Copy, Tracked};
+use crate::api::{GROUP, SCHEDULER_NAME, TaskSpec, annotation, label};
+use crate::cluster::pod::PredictedMillis;
+use crate::cluster::quantity;
+use crate::model::{MEMORY, Resources, Task, is_extended};
+
+/// The longest name that is also a host name.
+const LONGEST_NAME: usize = 63;
+
+/// What one pod of a copy is to be.
+#[derive(Clone, Debug)]
+pub struct Intent<'a> {
+    /// The batch.
+    pub tracked: &'a Tracked,
+    /// The task, as its manifest says it.
+    pub spec: &'a TaskSpec,
+    /// The task, as it was read.
+    pub task: &'a Task,
+    /// The copy, with the number of this attempt.
+    pub copy: &'a Copy,
+    /// Rank of the pod.
+    pub worker: u32,
+    /// Number of pods of the attempt.
+    pub workers: u32,
+    /// Complete requests of the sized container.
+    pub requests: &'a Resources,
+    /// The chosen node.
+    pub node: &'a str,
+    /// Revision of the plan.
+    pub plan: i64,
+    /// When the plan expects it to end.
+    pub predicted_end: Timestamp,
+    /// How long the plan expects it to take.
+    pub predicted: PredictedMillis,
+    /// Whether the plain name was taken by a stranger.
+    pub name_taken: bool,
+}
+
+/// `<batch>-<task>-<copy>-<attempt>`, for gangs `-<worker>` behind; with a hash where that is too
+/// long, or where a pod of that name belongs to somebody else.
+pub fn name(intent: &Intent<'_>) -> String {
+    let batch = &intent.tracked.id;
+    let mut plain = format!(
+        "{}-{}-{}-{}",
+        batch.name, intent.spec.name, intent.copy.copy, intent.copy.attempt
+    );
+    if intent.workers > 1 {
+        plain += &format!("-{}", intent.worker);
+    }
+    if plain.len() <= LONGEST_NAME && !intent.name_taken {
+        return plain;
+    }
+    let hash = format!("{:016x}", fnv(&format!("{}/{plain}", batch.uid)));
+    let kept: String = plain.chars().take(LONGEST_NAME - hash.len() - 1).collect();
+    format!("{}-{hash}", kept.trim_end_matches(['-', '.']))
+}
+
+/// FNV-1a: names must be the same in every version of the program.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// The whole pod, as JSON, so that no field of the template is lost.
+pub fn pod(intent: &Intent<'_>) -> Value {
+    let template = &intent.spec.template.0;
+    let mut spec = template["spec"].clone();
+    spec["schedulerName"] = json!(SCHEDULER_NAME);
+    spec["restartPolicy"] = json!("Never");
+    if let Some(class) = &intent.spec.priority_class_name {
+        spec["priorityClassName"] = json!(class);
+    }
+    for group in ["containers", "initContainers"] {
+        for container in spec[group].as_array_mut().into_iter().flatten() {
+            add_environment(container, intent);
+            if group == "containers" && container["name"] == intent.task.container.as_str() {
+                write_requests(container, intent.task, intent.requests);
+            }
+        }
+    }
+    let id = &intent.tracked.id;
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name(intent),
+            "namespace": id.namespace,
+            "labels": labels(intent),
+            "annotations": annotations(intent),
+            "ownerReferences": [{
+                "apiVersion": format!("{GROUP}/v1alpha1"),
+                "kind": "TaskBatch",
+                "name": id.name,
+                "uid": id.uid,
+                "controller": true,
+            }],
+        },
+        "spec": spec,
+    })
+}
+
+fn labels(intent: &Intent<'_>) -> Map<String, Value> {
+    let mut labels = strings(&intent.spec.template.0["metadata"]["labels"]);
+    let batch: String = intent.tracked.id.name.chars().take(LONGEST_NAME).collect();
+    let ours = [
+        (label::BATCH, batch.trim_end_matches(['-', '.']).to_owned()),
+        (label::TASK, intent.spec.name.clone()),
+        (label::COPY, intent.copy.copy.to_string()),
+        (label::ATTEMPT, intent.copy.attempt.to_string()),
+        (label::WORKER, intent.worker.to_string()),
+    ];
+    labels.extend(ours.map(|(key, value)| (key.to_owned(), json!(value))));
+    labels
+}
+
+fn annotations(intent: &Intent<'_>) -> Map<String, Value> {
+    let mut notes = strings(&intent.spec.template.0["metadata"]["annotations"]);
+    let ours = [
+        (annotation::NODE, intent.node.to_owned()),
+        (annotation::PLAN, intent.plan.to_string()),
+        (annotation::PREDICTED_END, intent.predicted_end.to_string()),
+        (annotation::PREDICTED, intent.predicted.write()),
+        (annotation::WORKERS, intent.workers.to_string()),
+        (annotation::FAILURES, intent.copy.failures.to_string()),
+        (annotation::REJECTIONS, intent.copy.rejections.to_string()),
+    ];
+    notes.extend(ours.map(|(key, value)| (key.to_owned(), json!(value))));
+    notes
+}
+
+fn strings(map: &Value) -> Map<String, Value> {
+    map.as_object().cloned().unwrap_or_default()
+}
+
+/// Tells the container which copy it is; a variable that the user set stays as it is.
+fn add_environment(container: &mut Value, intent: &Intent<'_>) {
+    let ours = [
+        ("TASKBATCH_INDEX", intent.copy.copy),
+        ("TASKBATCH_COUNT", intent.task.count),
+        ("TASKBATCH_ATTEMPT", intent.copy.attempt),
+        ("TASKBATCH_WORKER", intent.worker),
+        ("TASKBATCH_WORKERS", intent.workers),
+    ];
+    let mut env = container["env"].as_array().cloned().unwrap_or_default();
+    for (name, value) in ours {
+        if !env.iter().any(|set| set["name"] == name) {
+            env.push(json!({"name": name, "value": value.to_string()}));
+        }
+    }
+    container["env"] = Value::Array(env);
+}
+
+/// Writes the computed requests. Devices and huge pages are limits too, as the API server asks. A limit
+/// of the template that was equal to its request moves along, so that the pod keeps its QoS class; a
+/// smaller one is raised. Computed memory without a limit is its own limit, unless that would make the
+/// pod Guaranteed by accident.
+fn write_requests(container: &mut Value, task: &Task, requests: &Resources) {
+    let before = container["resources"].clone();
+    let text = |group: &str, name: &str| {
+        before[group]
+            .get(name)
+            .map(|value| value.as_str().map_or(value.to_string(), str::to_owned))
+    };
+    let amount = |group: &str, name: &str| {
+        text(group, name).and_then(|text| quantity::amount(name, &text).ok())
+    };
+    let computed = requests
+        .iter()
+        .filter(|(name, _)| task.ranges.contains_key(*name));
+    for (name, value) in computed {
+        let written = quantity::format(name, value);
+        container["resources"]["requests"][name] = json!(written);
+        let (request, limit) = (amount("requests", name), amount("limits", name));
+        let whole = is_extended(name) || name.starts_with("hugepages-");
+        let follows = limit
+            .is_some_and(|limit| request.is_none_or(|request| request == limit) || limit < value);
+        let capped = name == MEMORY && limit.is_none() && !cpu_is_guaranteed(&before);
+        if whole || follows || capped {
+            container["resources"]["limits"][name] = json!(written);
+        }
+    }
+}
+
+fn cpu_is_guaranteed(resources: &Value) -> bool {
+    !resources["limits"]["cpu"].is_null()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Placement, PodShape, Range, Scaling, Workers, exact};
+
+    fn task(ranges: &[&str]) -> Task {
+        let range = Range {
+            min: 1,
+            max: 1 << 40,
+            step: 1,
+        };
+        Task {
+            name: "t".into(),
+            count: 1,
+            weight: 1,
+            container: "main".into(),
+            own: Resources::default(),
+            ranges: ranges
+                .iter()
+                .map(|name| ((*name).to_owned(), range))
+                .collect(),
+            sized: None,
+            shape: PodShape::default(),
+            placement: Placement::default(),
+            estimate: crate::model::Estimate {
+                read: exact(0),
+                process: exact(1000),
+                guessed: false,
+                scaling: Scaling::Linear,
+                overlap: exact(0),
+            },
+            workers: Workers(vec![1]),
+            after: Vec::new(),
+        }
+    }
+
+    fn written(resources: Value, requests: &[(&str, i64)]) -> Value {
+        let names: Vec<&str> = requests.iter().map(|(name, _)| *name).collect();
+        let mut container = json!({"name": "main", "resources": resources});
+        let requests = requests.iter().copied().collect();
+        write_requests(&mut container, &task(&names), &requests);
+        container["resources"].clone()
+    }
+
+    #[test]
+    fn devices_are_limits_too() {
+        let found = written(json!({}), &[("nvidia.com/gpu", 4)]);
+        assert_eq!(
+            found,
+            json!({"requests": {"nvidia.com/gpu": "4"}, "limits": {"nvidia.com/gpu": "4"}})
+        );
+    }
+
+    #[test]
+    fn a_guaranteed_pod_stays_guaranteed_and_a_burstable_one_burstable() {
+        let same = json!({"requests": {"cpu": "1"}, "limits": {"cpu": 1}});
+        assert_eq!(
+            written(same, &[("cpu", 3000)]),
+            json!({"requests": {"cpu": "3"}, "limits": {"cpu": "3"}})
+        );
+        let more = json!({"requests": {"cpu": "1"}, "limits": {"cpu": "8"}});
+        assert_eq!(
+            written(more, &[("cpu", 3000)]),
+            json!({"requests": {"cpu": "3"}, "limits": {"cpu": "8"}})
+        );
+        let less = json!({"requests": {"cpu": "1"}, "limits": {"cpu": "2"}});
+        assert_eq!(
+            written(less, &[("cpu", 3000)]),
+            json!({"requests": {"cpu": "3"}, "limits": {"cpu": "3"}})
+        );
+    }
+
+    #[test]
+    fn computed_memory_is_its_own_limit_unless_that_would_make_the_pod_guaranteed() {
+        let free = written(json!({"requests": {"cpu": "1"}}), &[("memory", 1 << 30)]);
+        assert_eq!(free["limits"], json!({"memory": "1Gi"}));
+        let half = written(
+            json!({"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}),
+            &[("memory", 1 << 30)],
+        );
+        assert_eq!(half["limits"], json!({"cpu": "1"}));
+    }
+}

@@ -1,0 +1,48 @@
+//! Cheapest modes. What a copy costs does not depend on the others, so the sum of the least costs is a bound.
+//! The least cost of a mode is exact: see `keep_cheapest` in `instance.rs`. As time is free, waiting for the
+//! cheapest nodes reaches it.
+
+use super::super::instance::{ModeView, pod_cost};
+use super::{Job, Relaxation};
+
+/// Sum over copies of the least cost, in millionths.
+pub(super) fn cost(relaxation: &Relaxation) -> i128 {
+    let of_task = |job: &Job| job.count.saturating_mul(least(relaxation, job));
+    relaxation
+        .tasks
+        .iter()
+        .map(of_task)
+        .fold(0, i128::saturating_add)
+}
+
+fn least(relaxation: &Relaxation, job: &Job) -> i128 {
+    let task = relaxation.instance.task_of[job.view.copies.start];
+    job.view
+        .modes
+        .iter()
+        .map(|mode| of_mode(relaxation, task, mode))
+        .min()
+        .unwrap_or(0)
+}
+
+/// The least cost of a mode, of which only the cheapest runs and spread are left.
+fn of_mode(relaxation: &Relaxation, task: usize, mode: &ModeView) -> i128 {
+    let full = &relaxation.instance.problem.tasks[task].modes[mode.index];
+    let pod = |run: usize, duration| {
+        full.run_on(mode.runs[run].class)
+            .map_or(0, |run| i128::from(pod_cost(run, duration)))
+    };
+    match mode.gangs.first() {
+        Some(gang) => {
+            let part = |runs: usize, pods: u32| i128::from(pods) * pod(runs, gang.duration);
+            gang.parts
+                .iter()
+                .map(|part_of| part(part_of.runs.start, part_of.pods))
+                .sum()
+        }
+        None => (0..mode.runs.len())
+            .map(|run| pod(run, mode.runs[run].duration))
+            .min()
+            .unwrap_or(0),
+    }
+}

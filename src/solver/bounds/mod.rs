@@ -1,0 +1,253 @@
+//! Lower bounds (for Throughput upper ones) that hold for every valid plan of the placed copies.
+//!
+//! One bound a file, each with its proof. All of them work on the relaxation below, in integers: an area that
+//! does not fit 128 bits saturates downwards, a capacity upwards, so that rounding never makes a bound wrong.
+//! Objectives are whole numbers, so a fraction above a lower bound rounds up.
+
+mod area;
+mod canonical;
+mod cost;
+mod longest;
+mod mean_busy;
+mod separable;
+mod smith;
+
+use std::collections::BTreeSet;
+
+use crate::model::{Goal, Millis};
+
+use super::instance::{Instance, Pool, TaskView};
+
+/// A bound and what it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub value: i64,
+    pub name: &'static str,
+}
+
+type Rule = (&'static str, fn(&Relaxation) -> i128);
+
+const MAKESPAN: [Rule; 4] = [
+    ("longest path", longest::makespan),
+    ("area", area::makespan),
+    ("canonical allotment", canonical::makespan),
+    ("batches in Smith's order", smith::makespan),
+];
+const FLOW_TIME: [Rule; 2] = [
+    ("longest paths", longest::flow_time),
+    ("mean busy time", mean_busy::flow_time),
+];
+const COST: [Rule; 1] = [("cheapest modes", cost::cost)];
+const SHORTFALL: [Rule; 2] = [
+    ("best modes", separable::shortfall),
+    ("pooled", separable::pooled_shortfall),
+];
+const THROUGHPUT: [Rule; 2] = [
+    ("best modes", separable::throughput),
+    ("pooled", separable::pooled_throughput),
+];
+
+/// The best bound on the goal over all plans that place so many copies of each task.
+pub(super) fn best(instance: &Instance, placed: &[u64]) -> Bound {
+    let relaxation = Relaxation::new(instance, placed);
+    let rules: &[Rule] = match instance.problem.goal {
+        Goal::Makespan => &MAKESPAN,
+        Goal::FlowTime => &FLOW_TIME,
+        Goal::Cost => &COST,
+        Goal::Shortfall => &SHORTFALL,
+        Goal::Throughput => &THROUGHPUT,
+    };
+    let mut best: Option<(i128, &'static str)> = None;
+    for (name, rule) in rules {
+        let value = rule(&relaxation);
+        let is_better = |(best, _): (i128, _)| {
+            if instance.problem.goal.is_maximised() {
+                value < best
+            } else {
+                value > best
+            }
+        };
+        if best.is_none_or(is_better) {
+            best = Some((value, name));
+        }
+    }
+    let (value, name) = best.unwrap_or((0, "none"));
+    Bound {
+        value: i64::try_from(value).unwrap_or(if value < 0 { i64::MIN + 1 } else { i64::MAX }),
+        name,
+    }
+}
+
+/// What the bounds know of the problem.
+pub(super) struct Relaxation<'a> {
+    pub instance: &'a Instance<'a>,
+    pub tasks: Vec<Job<'a>>,
+    /// The pools that tasks are confined to, each with its classes, and all classes together.
+    pub pools: Vec<Pool>,
+}
+
+/// A task with placed copies.
+pub(super) struct Job<'a> {
+    pub view: &'a TaskView,
+    /// Number of placed copies.
+    pub count: i128,
+    pub weight: i128,
+    /// No copy starts before this.
+    pub head: Millis,
+    /// Least duration over all modes.
+    pub least: Millis,
+    /// For each resource (duration, area), by duration: no mode of at most this duration has less area.
+    /// The area of a copy is what all its pods use together x its least duration.
+    pub steps: Vec<Vec<(Millis, i128)>>,
+}
+
+/// At most so many pools are looked at, the largest ones first; leaving some out only weakens bounds.
+const MOST_POOLS: usize = 24;
+
+impl<'a> Relaxation<'a> {
+    pub fn new(instance: &'a Instance<'a>, placed: &[u64]) -> Self {
+        let mut tasks: Vec<Job> = Vec::new();
+        let mut ends: Vec<Millis> = Vec::with_capacity(instance.tasks.len());
+        for (view, &count) in instance.tasks.iter().zip(placed) {
+            let head = view
+                .after
+                .iter()
+                .map(|&before| ends[before])
+                .fold(view.release, Millis::max);
+            let least = view.modes.iter().map(|mode| mode.least).min().unwrap_or(0);
+            // A predecessor without copies ends at once.
+            ends.push(if view.copies.is_empty() {
+                head
+            } else {
+                head.saturating_add(least)
+            });
+            if count > 0 {
+                let steps = (0..instance.problem.resources.len())
+                    .map(|resource| steps(view, resource))
+                    .collect();
+                let (count, weight) = (i128::from(count), i128::from(view.weight));
+                tasks.push(Job {
+                    view,
+                    count,
+                    weight,
+                    head,
+                    least,
+                    steps,
+                });
+            }
+        }
+        Self {
+            instance,
+            tasks,
+            pools: pools(instance),
+        }
+    }
+
+    /// The tasks of one batch.
+    pub fn batch(&self, batch: usize) -> impl Iterator<Item = &Job<'a>> + Clone {
+        self.tasks.iter().filter(move |job| job.view.batch == batch)
+    }
+
+    /// Sum over batches of weight x a bound on when the batch ends.
+    pub fn sum_over_batches(&self, mut end: impl FnMut(usize) -> i128) -> i128 {
+        let weights = self
+            .instance
+            .problem
+            .batches
+            .iter()
+            .map(|batch| i128::from(batch.weight.max(0)));
+        weights
+            .enumerate()
+            .map(|(index, weight)| weight.saturating_mul(end(index)))
+            .fold(0, i128::saturating_add)
+    }
+
+    /// Every pool and resource with the tasks that are confined to the pool: these share the capacity.
+    pub fn shares<'s>(
+        &'s self,
+        jobs: impl Iterator<Item = &'s Job<'a>> + Clone + 's,
+    ) -> impl Iterator<Item = Share<'s, 'a>> + 's {
+        self.pools.iter().flat_map(move |pool| {
+            let confined =
+                |job: &&Job| is_within(&self.instance.pools[job.view.pool].classes, &pool.classes);
+            let jobs: Vec<&Job> = jobs.clone().filter(confined).collect();
+            let resources = pool
+                .capacity
+                .iter()
+                .enumerate()
+                .filter(|(_, capacity)| **capacity > 0);
+            resources.map(move |(resource, &capacity)| Share {
+                resource,
+                capacity,
+                jobs: jobs.clone(),
+            })
+        })
+    }
+}
+
+/// Tasks and the capacity of one resource that they share.
+pub(super) struct Share<'s, 'a> {
+    pub resource: usize,
+    /// Above 0.
+    pub capacity: i128,
+    pub jobs: Vec<&'s Job<'a>>,
+}
+
+impl Job<'_> {
+    /// The least area of one copy; 0 for a task that cannot run.
+    pub fn area(&self, resource: usize) -> i128 {
+        self.steps[resource].last().map_or(0, |(_, area)| *area)
+    }
+}
+
+/// Smaller durations first; a longer mode without less area is left out.
+fn steps(view: &TaskView, resource: usize) -> Vec<(Millis, i128)> {
+    let mut areas: Vec<(Millis, i128)> = view
+        .modes
+        .iter()
+        .map(|mode| {
+            let pods =
+                i128::from(mode.pods).saturating_mul(i128::from(mode.request.usage[resource]));
+            (mode.least, pods.saturating_mul(i128::from(mode.least)))
+        })
+        .collect();
+    areas.sort_unstable();
+    let mut least = i128::MAX;
+    areas.retain(|(_, area)| {
+        let is_less = *area < least;
+        least = least.min(*area);
+        is_less
+    });
+    areas
+}
+
+fn pools(instance: &Instance) -> Vec<Pool> {
+    let mut tasks = vec![0usize; instance.pools.len()];
+    for task in &instance.tasks {
+        tasks[task.pool] += task.copies.len();
+    }
+    let mut largest: Vec<usize> = (0..instance.pools.len()).collect();
+    largest.sort_by_key(|&pool| std::cmp::Reverse(tasks[pool]));
+    let all: Vec<usize> = (0..instance.classes.len()).collect();
+    let some = largest
+        .iter()
+        .take(MOST_POOLS)
+        .map(|&pool| instance.pools[pool].classes.clone());
+    let distinct: BTreeSet<Vec<usize>> = some.chain([all]).collect();
+    distinct
+        .into_iter()
+        .map(|classes| Pool::new(instance.problem, classes))
+        .collect()
+}
+
+/// Whether all of an ascending list is in another one.
+pub(super) fn is_within(part: &[usize], whole: &[usize]) -> bool {
+    let mut whole = whole.iter();
+    part.iter()
+        .all(|class| whole.by_ref().any(|other| other == class))
+}
+
+/// Quotient rounded up, for a divisor above 0.
+pub(super) fn divide_up(dividend: i128, divisor: i128) -> i128 {
+    dividend.div_euclid(divisor) + i128::from(dividend.rem_euclid(divisor) > 0)
+}

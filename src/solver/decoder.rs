@@ -1,0 +1,278 @@
+//! From a recipe to a schedule: serial schedule generation (Kelley 1963; Kolisch 1996).
+//!
+//! The copies are placed one after the other, each as early as what is already placed allows. Gaps are
+//! filled, so every schedule is active, and for regular goals some order and modes give an optimum.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::model::Millis;
+
+use super::gang::{self, Pick};
+use super::instance::{Instance, ModeView, TaskView};
+use super::preference::{Preference, Rank};
+use super::schedule::{Recipe, Schedule};
+use super::score::Score;
+use super::timeline::Timeline;
+
+/// Decodes recipes for the timed goals; keeps its memory from one to the next.
+pub(super) struct Decoder<'a> {
+    instance: &'a Instance<'a>,
+    timelines: Vec<Timeline>,
+    /// When the tasks that a task waits for have ended; `None` when one of them has no place.
+    ready: Vec<Option<Millis>>,
+    schedule: Schedule,
+}
+
+/// A place for one copy.
+struct Place {
+    rank: Rank,
+    mode: usize,
+    start: Millis,
+    picks: Picks,
+}
+
+enum Picks {
+    One { class: usize, node: usize },
+    Many(Vec<Pick>),
+}
+
+impl<'a> Decoder<'a> {
+    pub fn new(instance: &'a Instance<'a>) -> Self {
+        let timelines = instance.classes.iter().zip(&instance.problem.classes);
+        Self {
+            instance,
+            timelines: timelines
+                .map(|(view, class)| {
+                    Timeline::new(view.size, view.base.clone(), &class.free, &view.groups)
+                })
+                .collect(),
+            ready: Vec::new(),
+            schedule: Schedule::default(),
+        }
+    }
+
+    /// The schedule that was decoded last.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Makes the schedule of a recipe. Every copy gets a place, however late; only what would end after the
+    /// last millisecond of 64 bits stays without one.
+    pub fn decode(&mut self, recipe: &Recipe) -> Score {
+        self.schedule.clear(self.instance.copies());
+        self.timelines.iter_mut().for_each(Timeline::clear);
+        self.ready.clear();
+        self.ready
+            .extend(self.instance.tasks.iter().map(|task| Some(task.release)));
+        if self.instance.is_ordered {
+            self.decode_ordered(recipe);
+        } else {
+            for &copy in &recipe.order {
+                self.place(copy, recipe);
+            }
+        }
+        Score::of(self.instance, &self.schedule)
+    }
+
+    /// Of the copies whose predecessors are all placed, the first in the recipe's order is next.
+    fn decode_ordered(&mut self, recipe: &Recipe) {
+        let instance = self.instance;
+        let mut rank = vec![0; instance.copies()];
+        for (position, &copy) in recipe.order.iter().enumerate() {
+            rank[copy] = position;
+        }
+        let mut waits: Vec<usize> = instance.tasks.iter().map(|task| task.after.len()).collect();
+        let mut left: Vec<usize> = instance
+            .tasks
+            .iter()
+            .map(|task| task.copies.len())
+            .collect();
+        let mut eligible = BinaryHeap::new();
+        let mut ended: Vec<usize> = Vec::new();
+        let open = |task: usize, eligible: &mut BinaryHeap<_>, ended: &mut Vec<usize>| {
+            let copies = instance.tasks[task].copies.clone();
+            if copies.is_empty() {
+                ended.push(task);
+            }
+            eligible.extend(copies.map(|copy| Reverse((rank[copy], copy))));
+        };
+        for task in (0..waits.len()).filter(|&task| waits[task] == 0) {
+            open(task, &mut eligible, &mut ended);
+        }
+        loop {
+            while let Some(task) = ended.pop() {
+                for &next in &instance.tasks[task].successors {
+                    waits[next] -= 1;
+                    if waits[next] == 0 {
+                        open(next, &mut eligible, &mut ended);
+                    }
+                }
+            }
+            let Some(Reverse((_, copy))) = eligible.pop() else {
+                break;
+            };
+            self.place(copy, recipe);
+            let task = instance.task_of[copy];
+            left[task] -= 1;
+            if left[task] == 0 {
+                ended.push(task);
+            }
+        }
+    }
+
+    /// Places one copy, and tells the tasks that wait for it.
+    fn place(&mut self, copy: usize, recipe: &Recipe) {
+        let task = self.instance.task(copy);
+        let place = self.ready[self.instance.task_of[copy]]
+            .and_then(|from| self.best_place(task, recipe.modes[copy], &recipe.preference, from));
+        let end = place.as_ref().map(|place| place.rank.end);
+        if let Some(place) = place {
+            self.commit(copy, task, place);
+        }
+        for &next in &task.successors {
+            self.ready[next] = self.ready[next].zip(end).map(|(ready, end)| ready.max(end));
+        }
+    }
+
+    fn best_place(
+        &mut self,
+        task: &TaskView,
+        mode: Option<usize>,
+        preference: &Preference,
+        from: Millis,
+    ) -> Option<Place> {
+        let modes = match mode.filter(|mode| *mode < task.modes.len()) {
+            Some(mode) => mode..mode + 1,
+            None => 0..task.modes.len(),
+        };
+        let is_choice = modes.len() > 1;
+        let mut best: Option<Place> = None;
+        for index in modes {
+            let mode = &task.modes[index];
+            // Where the earliest end is the best, later ends need not be looked for.
+            let ends_only = matches!(preference, Preference::EarliestEnd);
+            let latest = best
+                .as_ref()
+                .filter(|_| ends_only)
+                .map_or(Millis::MAX, |best| best.rank.end);
+            let mut offer = |start: Millis, end: Millis, leftover: f64, picks: Picks| {
+                let cost = if is_choice {
+                    preference.cost(task, mode, start, end)
+                } else {
+                    0.0
+                };
+                let rank = Rank {
+                    cost,
+                    end,
+                    work: mode.work,
+                    leftover,
+                };
+                if best.as_ref().is_none_or(|best| rank.is_before(&best.rank)) {
+                    best = Some(Place {
+                        rank,
+                        mode: index,
+                        start,
+                        picks,
+                    });
+                }
+            };
+            if mode.gangs.is_empty() {
+                single_pods(&mut self.timelines, mode, from, latest, &mut offer);
+            } else {
+                gangs(&mut self.timelines, mode, from, latest, &mut offer);
+            }
+        }
+        best
+    }
+
+    fn commit(&mut self, copy: usize, task: &TaskView, place: Place) {
+        let mode = &task.modes[place.mode];
+        let usage = &mode.request.usage;
+        let (start, end) = (place.start, place.rank.end);
+        let classes = &self.instance.problem.classes;
+        match place.picks {
+            Picks::One { class, node } => {
+                self.timelines[class].occupy(node, usage, 1, start, end);
+                self.schedule
+                    .place(copy, place.mode, (start, end), [classes[class].nodes[node]]);
+            }
+            Picks::Many(picks) => {
+                let mut nodes = Vec::with_capacity(mode.pods as usize);
+                for pick in picks {
+                    let class = mode.runs[pick.run].class;
+                    self.timelines[class].occupy(pick.node, usage, pick.pods, start, end);
+                    nodes.extend((0..pick.pods).map(|_| classes[class].nodes[pick.node]));
+                }
+                self.schedule.place(copy, place.mode, (start, end), nodes);
+            }
+        }
+    }
+}
+
+/// Offers the earliest place on each class. The runs are sorted by duration, so the search ends where even
+/// an immediate start would end too late.
+fn single_pods(
+    timelines: &mut [Timeline],
+    mode: &ModeView,
+    from: Millis,
+    latest: Millis,
+    offer: &mut impl FnMut(Millis, Millis, f64, Picks),
+) {
+    let mut latest = latest;
+    for run in &mode.runs {
+        let timeline = &mut timelines[run.class];
+        let until = latest.saturating_sub(run.duration);
+        if from > until {
+            break;
+        }
+        if timeline.soonest(run.group) > until {
+            continue;
+        }
+        let Some(spot) = timeline.earliest(run.group, &mode.request, run.duration, from, until)
+        else {
+            continue;
+        };
+        let end = spot.start.saturating_add(run.duration);
+        latest = latest.min(end);
+        offer(
+            spot.start,
+            end,
+            spot.leftover,
+            Picks::One {
+                class: run.class,
+                node: spot.node,
+            },
+        );
+    }
+}
+
+/// Offers the earliest place of each spread of a gang.
+fn gangs(
+    timelines: &mut [Timeline],
+    mode: &ModeView,
+    from: Millis,
+    latest: Millis,
+    offer: &mut impl FnMut(Millis, Millis, f64, Picks),
+) {
+    let mut latest = latest;
+    for gang in &mode.gangs {
+        let Some((start, picks)) = gang::earliest(
+            timelines,
+            mode,
+            gang,
+            from,
+            latest.saturating_sub(gang.duration),
+        ) else {
+            continue;
+        };
+        let duration = picks
+            .iter()
+            .map(|pick| mode.runs[pick.run].duration)
+            .max()
+            .unwrap_or(0);
+        let end = start.saturating_add(duration);
+        latest = latest.min(end);
+        offer(start, end, picks.len() as f64, Picks::Many(picks));
+    }
+}

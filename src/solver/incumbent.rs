@@ -1,0 +1,86 @@
+//! The best plan so far, always feasible, and what is known of it.
+
+use crate::model::{Algorithm, Outcome};
+
+use super::bounds::{self, Bound};
+use super::instance::Instance;
+use super::schedule::Schedule;
+use super::score::Score;
+
+/// A better plan was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Improvement {
+    /// Value of the goal, in its unit.
+    pub objective: i64,
+    /// The bound on it.
+    pub bound: i64,
+    /// The search that found it.
+    pub found_by: Algorithm,
+    /// Plans decoded so far.
+    pub iterations: u64,
+}
+
+/// Hears of every better plan, in the order in which they are found.
+pub trait Listener {
+    /// A plan is better than all before it.
+    fn improved(&mut self, event: &Improvement);
+}
+
+impl<F: FnMut(&Improvement)> Listener for F {
+    fn improved(&mut self, event: &Improvement) {
+        self(event)
+    }
+}
+
+/// The best plan so far.
+pub(super) struct Incumbent {
+    pub schedule: Schedule,
+    pub score: Score,
+    pub found_by: Algorithm,
+    pub bound: Bound,
+    counts: Vec<u64>,
+}
+
+impl Incumbent {
+    /// A plan, with the bound over the copies that it places; the bound of `last` is kept where those are
+    /// the same.
+    pub fn new(
+        instance: &Instance,
+        schedule: Schedule,
+        score: Score,
+        found_by: Algorithm,
+        last: Option<&Self>,
+    ) -> Self {
+        let counts = schedule.counts(instance);
+        let bound = match last.filter(|last| last.counts == counts) {
+            Some(last) => last.bound,
+            None => bounds::best(instance, &counts),
+        };
+        Self {
+            schedule,
+            score,
+            found_by,
+            bound,
+            counts,
+        }
+    }
+
+    pub fn objective(&self, instance: &Instance) -> i64 {
+        self.score.objective(instance.problem.goal)
+    }
+
+    /// Whether no plan is better: everything is placed, and as well as the bound allows.
+    pub fn is_best(&self, instance: &Instance) -> bool {
+        self.score.unplaced == 0 && self.objective(instance) == self.bound.value
+    }
+
+    pub fn outcome(&self, instance: &Instance) -> Outcome {
+        if self.score.unplaced == instance.copies() {
+            Outcome::Infeasible
+        } else if self.objective(instance) == self.bound.value {
+            Outcome::Optimal
+        } else {
+            Outcome::Feasible
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! The problem as searches and bounds read it: flat copies, modes that can run at all, and for each way to
+//! run a copy what the timelines need to find room quickly.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::model::{Goal, Millis, Mode, NodeClass, Problem, Run, ceil_i64, exact};
+
+use super::profile::{Profile, Request};
+use super::timeline::Group;
+
+/// The most groups of demands that a class keeps keys for; beyond it near ones share a key.
+const MOST_GROUPS: usize = 32;
+
+/// A problem with everything derived from it that does not change while it is searched.
+pub(super) struct Instance<'a> {
+    pub problem: &'a Problem,
+    /// The task of each copy; copies of a task are neighbours.
+    pub task_of: Vec<usize>,
+    pub tasks: Vec<TaskView>,
+    pub classes: Vec<ClassView>,
+    /// Distinct sets of classes that tasks are confined to.
+    pub pools: Vec<Pool>,
+    /// The class of each node; nodes without one are used by nothing.
+    pub class_of: Vec<Option<usize>>,
+    /// Whether some task waits for another, under a goal where that matters.
+    pub is_ordered: bool,
+}
+
+/// A task, its copies and the modes that fit somewhere.
+pub(super) struct TaskView {
+    /// Its copies, as indices into `Instance::task_of`.
+    pub copies: Range<usize>,
+    pub batch: usize,
+    pub weight: i64,
+    pub release: Millis,
+    pub after: Vec<usize>,
+    pub successors: Vec<usize>,
+    /// Modes with room for all their pods, for Cost only the cheapest.
+    pub modes: Vec<ModeView>,
+    /// Index into `Instance::pools`.
+    pub pool: usize,
+}
+
+/// A mode that fits somewhere.
+pub(super) struct ModeView {
+    /// Index into `PlannedTask::modes`.
+    pub index: usize,
+    pub pods: u32,
+    pub request: Request,
+    /// Where one pod runs, the fastest class first.
+    pub runs: Vec<RunView>,
+    /// How the pods of a gang may be spread; empty for a single pod.
+    pub gangs: Vec<Gang>,
+    /// The least duration on any set of nodes that holds all pods.
+    pub least: Millis,
+    /// What all pods use together, as the largest share of the pool's capacity over the resources.
+    pub share: f64,
+    /// `share` x `least`.
+    pub work: f64,
+    /// What a copy adds to a static goal.
+    pub value: i64,
+}
+
+/// A mode on one class.
+#[derive(Clone, Debug)]
+pub(super) struct RunView {
+    pub class: usize,
+    pub duration: Millis,
+    /// Pods that an otherwise unplanned node holds.
+    pub slots: u32,
+    /// Index of the group of demands in the class's timeline.
+    pub group: usize,
+}
+
+/// One spread of a gang's pods: no pod takes longer than `duration`.
+#[derive(Clone, Debug)]
+pub(super) struct Gang {
+    pub duration: Millis,
+    pub parts: Vec<Part>,
+}
+
+/// So many pods on nodes of these runs.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub pods: u32,
+    /// Range of `ModeView::runs`.
+    pub runs: Range<usize>,
+}
+
+/// A class of nodes with nothing planned.
+pub(super) struct ClassView {
+    pub size: usize,
+    pub base: Profile,
+    pub groups: Vec<Group>,
+}
+
+/// A set of classes that some task is confined to.
+pub(super) struct Pool {
+    /// Ascending.
+    pub classes: Vec<usize>,
+    /// Capacity of each resource: no moment has more.
+    pub capacity: Vec<i128>,
+}
+
+impl Pool {
+    pub fn new(problem: &Problem, classes: Vec<usize>) -> Self {
+        let capacity = |resource: usize| {
+            let of_class = |&class: &usize| {
+                let class = &problem.classes[class];
+                i128::from(class.free[resource].max(0)).saturating_mul(class.nodes.len() as i128)
+            };
+            classes.iter().map(of_class).fold(0, i128::saturating_add)
+        };
+        let capacity = (0..problem.resources.len()).map(capacity).collect();
+        Self { classes, capacity }
+    }
+}
+
+impl<'a> Instance<'a> {
+    pub fn new(problem: &'a Problem) -> Self {
+        let mut instance = Self {
+            problem,
+            task_of: Vec::new(),
+            tasks: Vec::new(),
+            classes: Vec::new(),
+            pools: Vec::new(),
+            class_of: problem.class_of(),
+            is_ordered: false,
+        };
+        instance.read_tasks();
+        instance.read_pools();
+        let groups = group_demands(&mut instance.tasks, problem.classes.len());
+        let view = |(class, groups): (&NodeClass, Vec<Group>)| ClassView {
+            size: class.nodes.len(),
+            base: Profile::of_class(class),
+            groups,
+        };
+        instance.classes = problem.classes.iter().zip(groups).map(view).collect();
+        instance
+    }
+
+    fn read_tasks(&mut self) {
+        let is_timed = !self.problem.goal.is_static();
+        for (index, task) in self.problem.tasks.iter().enumerate() {
+            let first = self.task_of.len();
+            self.task_of.extend(task.copies.iter().map(|_| index));
+            let after = if is_timed {
+                task.after.clone()
+            } else {
+                Vec::new()
+            };
+            for &before in &after {
+                self.is_ordered = true;
+                self.tasks[before].successors.push(index);
+            }
+            self.tasks.push(TaskView {
+                copies: first..self.task_of.len(),
+                batch: task.batch,
+                weight: task.weight.max(0),
+                release: if is_timed { task.release.max(0) } else { 0 },
+                after,
+                successors: Vec::new(),
+                modes: usable_modes(self.problem, &task.modes),
+                pool: 0,
+            });
+        }
+    }
+
+    /// Finds the pools and measures each mode by the capacity of its task's pool.
+    fn read_pools(&mut self) {
+        let mut known: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+        for task in &mut self.tasks {
+            let mut classes: Vec<usize> = task
+                .modes
+                .iter()
+                .flat_map(|mode| mode.runs.iter().map(|run| run.class))
+                .collect();
+            classes.sort_unstable();
+            classes.dedup();
+            task.pool = *known.entry(classes).or_insert_with_key(|classes| {
+                self.pools.push(Pool::new(self.problem, classes.clone()));
+                self.pools.len() - 1
+            });
+            let capacity = &self.pools[task.pool].capacity;
+            for mode in &mut task.modes {
+                let shares = mode
+                    .request
+                    .usage
+                    .iter()
+                    .zip(capacity)
+                    .filter(|(_, capacity)| **capacity > 0);
+                let largest = shares.map(|(usage, capacity)| *usage as f64 / *capacity as f64);
+                mode.share = f64::from(mode.pods) * largest.fold(0.0, f64::max);
+                mode.work = mode.share * mode.least as f64;
+            }
+        }
+    }
+
+    /// Number of copies.
+    pub fn copies(&self) -> usize {
+        self.task_of.len()
+    }
+
+    /// The task of a copy.
+    pub fn task(&self, copy: usize) -> &TaskView {
+        &self.tasks[self.task_of[copy]]
+    }
+
+    /// The run behind a mode of a task on a node.
+    pub fn run(&self, task: usize, mode: &ModeView, node: usize) -> Option<&Run> {
+        self.problem.tasks[task].modes[mode.index].run_on(self.class_of[node]?)
+    }
+}
+
+/// The modes that have room for all their pods once nothing else runs; under Cost only the cheapest.
+fn usable_modes(problem: &Problem, modes: &[Mode]) -> Vec<ModeView> {
+    let usable = modes
+        .iter()
+        .enumerate()
+        .filter_map(|(index, mode)| read_mode(problem, index, mode));
+    if problem.goal != Goal::Cost {
+        return usable.collect();
+    }
+    let mut least = None;
+    let mut cheapest = Vec::new();
+    for mut view in usable {
+        let Some(cost) = keep_cheapest(problem, &modes[view.index], &mut view) else {
+            continue;
+        };
+        if least.is_none_or(|least| cost < least) {
+            least = Some(cost);
+            cheapest.clear();
+        }
+        if Some(cost) == least {
+            cheapest.push(view);
+        }
+    }
+    cheapest
+}
+
+fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
+    let request = Request::new(&mode.demand);
+    let mut runs: Vec<RunView> = Vec::new();
+    for run in &mode.runs {
+        let class = &problem.classes[run.class];
+        let slots = request.slots(&class.free, u64::from(run.slots));
+        if slots > 0 && !class.nodes.is_empty() {
+            let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+            runs.push(RunView {
+                class: run.class,
+                duration: run.duration.max(0),
+                slots,
+                group: 0,
+            });
+        }
+    }
+    runs.sort_by_key(|run| (run.duration, run.class));
+    let enough = first_with_room(problem, &runs, mode.pods)?;
+    let least = runs[enough].duration;
+    let spread = |end: usize| Gang {
+        duration: runs[end].duration,
+        parts: vec![Part {
+            pods: mode.pods,
+            runs: 0..end + 1,
+        }],
+    };
+    let is_last_of_duration = |end: usize| {
+        runs.get(end + 1)
+            .is_none_or(|run| run.duration > runs[end].duration)
+    };
+    let ends = (enough..runs.len()).filter(|&end| mode.pods > 1 && is_last_of_duration(end));
+    let gangs = ends.map(spread).collect();
+    let (share, work) = (0.0, 0.0);
+    Some(ModeView {
+        index,
+        pods: mode.pods,
+        request,
+        runs,
+        gangs,
+        least,
+        share,
+        work,
+        value: mode.value,
+    })
+}
+
+/// The first run with which, and the faster ones, there is room for all pods.
+fn first_with_room(problem: &Problem, runs: &[RunView], pods: u32) -> Option<usize> {
+    let mut slots = 0u128;
+    runs.iter().position(|run| {
+        slots += u128::from(run.slots) * problem.classes[run.class].nodes.len() as u128;
+        slots >= u128::from(pods)
+    })
+}
+
+/// Price of one pod of this run that lasts so long, in millionths, rounded up; saturates.
+pub(super) fn pod_cost(run: &Run, duration: Millis) -> i64 {
+    if duration == run.duration {
+        return run.cost;
+    }
+    ceil_i64(&(&run.price * exact(duration))).unwrap_or(i64::MAX)
+}
+
+/// The least cost of the mode, and of its runs and spreads only those that have it.
+///
+/// All pods of a gang last as long as the slowest. For each duration that this can be, the pods go to the
+/// classes that are cheapest for that long; the least over all durations is the least of the mode.
+fn keep_cheapest(problem: &Problem, mode: &Mode, view: &mut ModeView) -> Option<i64> {
+    let cost = |run: &RunView, duration| {
+        mode.run_on(run.class)
+            .map_or(i64::MAX, |run| pod_cost(run, duration))
+    };
+    if view.gangs.is_empty() {
+        let least = view.runs.iter().map(|run| cost(run, run.duration)).min()?;
+        view.runs.retain(|run| cost(run, run.duration) == least);
+        return Some(least);
+    }
+    let mut least: Option<(i64, Gang)> = None;
+    for gang in &view.gangs {
+        let most = gang
+            .parts
+            .iter()
+            .map(|part| part.runs.end)
+            .max()
+            .unwrap_or(0);
+        let mut cheapest: Vec<usize> = (0..most).collect();
+        cheapest.sort_by_key(|&run| cost(&view.runs[run], gang.duration));
+        let (mut left, mut total, mut parts) = (u64::from(view.pods), 0i64, Vec::new());
+        for run in cheapest {
+            let room = u64::from(view.runs[run].slots)
+                * problem.classes[view.runs[run].class].nodes.len() as u64;
+            let pods = u32::try_from(room.min(left)).unwrap_or(u32::MAX);
+            if pods > 0 {
+                left -= u64::from(pods);
+                total = total.saturating_add(
+                    cost(&view.runs[run], gang.duration).saturating_mul(i64::from(pods)),
+                );
+                parts.push(Part {
+                    pods,
+                    runs: run..run + 1,
+                });
+            }
+        }
+        if least.as_ref().is_none_or(|(cost, _)| total < *cost) {
+            least = Some((
+                total,
+                Gang {
+                    duration: gang.duration,
+                    parts,
+                },
+            ));
+        }
+    }
+    let (cost, gang) = least?;
+    view.gangs = vec![gang];
+    Some(cost)
+}
+
+/// Gives every run its group of demands, and returns the groups of each class.
+fn group_demands(tasks: &mut [TaskView], classes: usize) -> Vec<Vec<Group>> {
+    let mut demands: Vec<BTreeMap<Vec<i64>, (Millis, usize)>> = vec![BTreeMap::new(); classes];
+    for mode in tasks.iter().flat_map(|task| &task.modes) {
+        for run in &mode.runs {
+            let known = demands[run.class]
+                .entry(mode.request.need.clone())
+                .or_insert((run.duration, 0));
+            known.0 = known.0.min(run.duration);
+        }
+    }
+    let groups = demands.iter_mut().map(form_groups).collect();
+    for mode in tasks.iter_mut().flat_map(|task| &mut task.modes) {
+        for run in &mut mode.runs {
+            run.group = demands[run.class]
+                .get(&mode.request.need)
+                .map_or(0, |(_, group)| *group);
+        }
+    }
+    groups
+}
+
+/// Demands in sorted order share a group with their neighbours where there are too many of them.
+fn form_groups(demands: &mut BTreeMap<Vec<i64>, (Millis, usize)>) -> Vec<Group> {
+    let members = demands.len().div_ceil(MOST_GROUPS).max(1);
+    let mut groups: Vec<Group> = Vec::new();
+    for (position, (need, (duration, group))) in demands.iter_mut().enumerate() {
+        *group = position / members;
+        match groups.get_mut(*group) {
+            None => groups.push(Group {
+                need: need.clone(),
+                duration: *duration,
+            }),
+            Some(shared) => {
+                shared.duration = shared.duration.min(*duration);
+                for (least, need) in shared.need.iter_mut().zip(need) {
+                    *least = (*least).min(*need);
+                }
+            }
+        }
+    }
+    groups
+}

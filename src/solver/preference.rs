@@ -1,0 +1,118 @@
+//! Which of several places for a copy is the best one.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use crate::model::Millis;
+
+use super::instance::{Instance, ModeView, TaskView};
+
+/// What a copy without a fixed mode looks for. Equal places go to the earlier end, then to less work.
+#[derive(Clone, Debug)]
+pub(super) enum Preference {
+    /// The earliest end.
+    EarliestEnd,
+    /// The least work among the places that end in time, else the earliest end. Raising the deadline until
+    /// all copies meet it is the dual approximation of Hochbaum and Shmoys (1987).
+    Deadline(Millis),
+    /// The least weighted end plus the price of what is used until then.
+    Price(Arc<Tariff>),
+}
+
+/// What a place is worth; the least is the best.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rank {
+    pub cost: f64,
+    pub end: Millis,
+    pub work: f64,
+    pub leftover: f64,
+}
+
+impl Rank {
+    pub fn is_before(&self, other: &Self) -> bool {
+        let by_cost = self
+            .cost
+            .total_cmp(&other.cost)
+            .then(self.end.cmp(&other.end));
+        let rest = || {
+            self.work
+                .total_cmp(&other.work)
+                .then(self.leftover.total_cmp(&other.leftover))
+        };
+        by_cost.then_with(rest) == Ordering::Less
+    }
+}
+
+impl Preference {
+    /// What it costs to run a copy of the task in this mode in `[start, end)`.
+    pub fn cost(&self, task: &TaskView, mode: &ModeView, start: Millis, end: Millis) -> f64 {
+        match self {
+            Preference::EarliestEnd => 0.0,
+            Preference::Deadline(deadline) if end <= *deadline => mode.work,
+            Preference::Deadline(_) => f64::INFINITY,
+            Preference::Price(tariff) => {
+                task.weight as f64 * end as f64 + mode.share * tariff.paid(task.pool, start, end)
+            }
+        }
+    }
+}
+
+/// For each pool the price of all its capacity over time, summed from 0, as a polygon.
+///
+/// Capacity that is used at time t keeps all work that is still to come waiting. The price of the whole
+/// pool at t is therefore the weight that has not ended by t when the least works run one after the other
+/// in order of weight over work (Smith 1956): the dual prices of the flow time of that fluid schedule.
+#[derive(Clone, Debug)]
+pub(super) struct Tariff {
+    pools: Vec<Vec<(f64, f64, f64)>>,
+}
+
+impl Tariff {
+    /// The prices of the fluid schedule, times `factor`.
+    pub fn fluid(instance: &Instance, factor: f64) -> Self {
+        let mut jobs: Vec<Vec<(f64, f64)>> = vec![Vec::new(); instance.pools.len()];
+        for task in &instance.tasks {
+            let work = task
+                .modes
+                .iter()
+                .map(|mode| mode.work)
+                .fold(f64::INFINITY, f64::min);
+            let (count, weight) = (task.copies.len() as f64, task.weight as f64);
+            if work.is_finite() && work > 0.0 && weight > 0.0 {
+                jobs[task.pool].push((work * count, weight * count));
+            }
+        }
+        Self {
+            pools: jobs.into_iter().map(|jobs| polygon(jobs, factor)).collect(),
+        }
+    }
+
+    /// The price of the whole pool for `[start, end)`.
+    fn paid(&self, pool: usize, start: Millis, end: Millis) -> f64 {
+        let until = |time: Millis| {
+            let corners = &self.pools[pool];
+            let at = corners.partition_point(|corner| corner.0 <= time as f64);
+            corners
+                .get(at.saturating_sub(1))
+                .map_or(0.0, |(from, sum, price)| sum + price * (time as f64 - from))
+        };
+        until(end) - until(start)
+    }
+}
+
+/// Corners (time, price summed up to it, price from it on) of jobs (work, weight).
+fn polygon(mut jobs: Vec<(f64, f64)>, factor: f64) -> Vec<(f64, f64, f64)> {
+    jobs.sort_by(|(work, weight), (other_work, other)| {
+        (work * other).total_cmp(&(other_work * weight))
+    });
+    let mut left: f64 = jobs.iter().map(|(_, weight)| weight * factor).sum();
+    let (mut time, mut sum) = (0.0, 0.0);
+    let mut corners = vec![(time, sum, left)];
+    for (work, weight) in jobs {
+        time += work;
+        sum += left * work;
+        left = (left - weight * factor).max(0.0);
+        corners.push((time, sum, left));
+    }
+    corners
+}

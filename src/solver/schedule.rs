@@ -1,0 +1,124 @@
+//! Where and when copies run, in the flat form that searches write over and over.
+
+use crate::model::{Assignment, Millis, Plan};
+
+use super::instance::Instance;
+
+/// A place for each copy, or none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Schedule {
+    pub placed: Vec<Option<Placed>>,
+    nodes: Vec<usize>,
+}
+
+/// The place of one copy.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    /// Index into `TaskView::modes`.
+    pub mode: usize,
+    pub start: Millis,
+    pub end: Millis,
+    first: usize,
+    pods: usize,
+}
+
+impl Schedule {
+    /// Forgets all places, for so many copies.
+    pub fn clear(&mut self, copies: usize) {
+        self.nodes.clear();
+        self.placed.clear();
+        self.placed.resize(copies, None);
+    }
+
+    /// Places a copy: `nodes` holds the node of each pod.
+    pub fn place(
+        &mut self,
+        copy: usize,
+        mode: usize,
+        (start, end): (Millis, Millis),
+        nodes: impl IntoIterator<Item = usize>,
+    ) {
+        let first = self.nodes.len();
+        self.nodes.extend(nodes);
+        let pods = self.nodes.len() - first;
+        self.placed[copy] = Some(Placed {
+            mode,
+            start,
+            end,
+            first,
+            pods,
+        });
+    }
+
+    /// The node of each pod.
+    pub fn nodes(&self, placed: &Placed) -> &[usize] {
+        &self.nodes[placed.first..placed.first + placed.pods]
+    }
+
+    /// How many copies of each task are placed.
+    pub fn counts(&self, instance: &Instance) -> Vec<u64> {
+        let placed = |copy: usize| self.placed[copy].is_some();
+        instance
+            .tasks
+            .iter()
+            .map(|task| task.copies.clone().filter(|&copy| placed(copy)).count() as u64)
+            .collect()
+    }
+
+    /// The assignments of a plan, by task and copy.
+    pub fn assignments(&self, instance: &Instance) -> Vec<Assignment> {
+        let mut assignments = Vec::with_capacity(self.placed.len());
+        for (copy, placed) in self.placed.iter().enumerate() {
+            let Some(placed) = placed else { continue };
+            let (index, task) = (instance.task_of[copy], instance.task(copy));
+            assignments.push(Assignment {
+                task: index,
+                copy: instance.problem.tasks[index].copies[copy - task.copies.start],
+                mode: task.modes[placed.mode].index,
+                start: placed.start,
+                end: placed.end,
+                nodes: self.nodes(placed).to_vec(),
+            });
+        }
+        assignments.sort();
+        assignments
+    }
+}
+
+/// What a decoder turns into a schedule.
+#[derive(Clone, Debug)]
+pub(super) struct Recipe {
+    /// All copies, the one to place first in front.
+    pub order: Vec<usize>,
+    /// The mode of each copy, an index into `TaskView::modes`; `None` leaves it to the preference.
+    pub modes: Vec<Option<usize>>,
+    /// Which of several places is the best.
+    pub preference: super::preference::Preference,
+}
+
+impl Recipe {
+    /// The recipe of an earlier plan: its order of starts and its modes. `None` where the plan does not
+    /// belong to this problem.
+    pub fn of_plan(instance: &Instance, plan: &Plan) -> Option<Self> {
+        let mut modes = vec![None; instance.copies()];
+        let mut starts = vec![Millis::MAX; instance.copies()];
+        for assignment in &plan.assignments {
+            let task = instance.tasks.get(assignment.task)?;
+            let copies = &instance.problem.tasks[assignment.task].copies;
+            let copy =
+                task.copies.start + copies.iter().position(|&copy| copy == assignment.copy)?;
+            modes[copy] = task
+                .modes
+                .iter()
+                .position(|mode| mode.index == assignment.mode);
+            starts[copy] = assignment.start;
+        }
+        let mut order: Vec<usize> = (0..instance.copies()).collect();
+        order.sort_by_key(|&copy| starts[copy]);
+        Some(Self {
+            order,
+            modes,
+            preference: super::preference::Preference::EarliestEnd,
+        })
+    }
+}
