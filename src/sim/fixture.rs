@@ -37,7 +37,8 @@ pub(super) fn stranger(name: &str, cores: u32, node: &str) -> k8s::Pod {
     }))
 }
 
-fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
+/// Reads an object.
+pub(super) fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("a well-formed object")
 }
 
@@ -134,30 +135,43 @@ pub(super) fn place(cluster: &mut Cluster, name: &str, cores: u32, length: Milli
     assert_eq!(act(cluster, Action::Bind(action)), Some(Outcome::Done));
 }
 
-/// The history as `time happening subject`, without what the operator looked at.
-pub(super) fn told(cluster: &mut Cluster) -> Vec<String> {
-    let line = |(at, happening): (Millis, Happening)| {
-        let (what, whom) = match happening {
-            Happening::NodeSet(_) | Happening::BatchSet(_) | Happening::Observed { .. } => {
-                return None;
-            }
-            Happening::NodeLost(name) => ("lost", name),
-            Happening::NodeBack(name) => ("back", name),
-            Happening::NodeGone(name) => ("removed", name),
-            Happening::PodCreated(pod) => ("created", pod.name.clone()),
-            Happening::PodBound(pod) => ("bound", pod.name.clone()),
-            Happening::PodRejected(pod) => ("rejected", pod.name.clone()),
-            Happening::PodStarted(pod) => ("started", pod.name.clone()),
-            Happening::PodEnded(pod) => ("ended", pod.name.clone()),
-            Happening::PodDeleted { pod, .. } => ("deleted", pod.name.clone()),
-            Happening::PodGone(pod) => ("gone", pod.name.clone()),
-            other => ("other", format!("{other:?}")),
-        };
-        Some(format!("{at} {what} {whom}"))
+/// What happened to whom, in two words.
+pub(super) fn shown(happening: &Happening) -> String {
+    let (what, whom) = match happening {
+        Happening::NodeSet(node) => ("set", &node.name),
+        Happening::NodeLost(name) => ("lost", name),
+        Happening::NodeBack(name) => ("back", name),
+        Happening::NodeGone(name) => ("removed", name),
+        Happening::PodCreated(pod) => ("created", &pod.name),
+        Happening::PodBound(pod) => ("bound", &pod.name),
+        Happening::PodRejected(pod) => ("rejected", &pod.name),
+        Happening::PodStarted(pod) => ("started", &pod.name),
+        Happening::PodEnded(pod) => ("ended", &pod.name),
+        Happening::PodDeleted { pod, .. } => ("deleted", &pod.name),
+        Happening::PodGone(pod) => ("gone", &pod.name),
+        Happening::BatchReported(batch) => {
+            let status = batch.status.clone().unwrap_or_default();
+            return format!(
+                "reported {:?} {:?}",
+                batch.metadata.name,
+                (status.phase, status.progress)
+            );
+        }
+        other => return format!("{other:?}"),
     };
-    cluster
-        .take_history()
-        .into_iter()
-        .filter_map(line)
+    format!("{what} {whom}")
+}
+
+/// What happened to pods and to the readiness of nodes, with its time.
+pub(super) fn told(cluster: &mut Cluster) -> Vec<String> {
+    let quiet = |happening: &Happening| {
+        matches!(
+            happening,
+            Happening::NodeSet(_) | Happening::BatchSet(_) | Happening::Observed { .. }
+        )
+    };
+    let history = cluster.take_history().into_iter();
+    let told = history.filter(|(_, happening)| !quiet(happening));
+    told.map(|(at, happening)| format!("{at} {}", shown(&happening)))
         .collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cluster::Cluster;
 use super::history::{Happening, Observer};
-use crate::api::Phase;
+use crate::api::{Phase, TaskBatch};
 use crate::cluster::pod::{OwnPod, Pod, PodPhase};
 use crate::model::{Millis, Node, Resources};
 
@@ -23,7 +23,8 @@ pub struct Invariants {
     bound: BTreeSet<String>,
     /// Uids of the pods of strangers that the operator has seen.
     known: BTreeSet<String>,
-    done: BTreeSet<Worker>,
+    /// Copies of which a status says that they succeeded: (uid of the batch, task, copy).
+    done: BTreeSet<(String, String, u32)>,
     violations: Vec<String>,
 }
 
@@ -59,27 +60,28 @@ impl Invariants {
         self.violations.push(format!("{at} ms: {what}"));
     }
 
+    /// A copy may run again if its pod was gone before anybody saw how it ended, but not if that can be known.
     fn created(&mut self, at: Millis, pod: &Arc<Pod>) {
         if let Some(own) = &pod.own {
-            let worker = worker_of(own);
-            let twins = self
-                .pods
-                .values()
-                .filter(|other| other.own.as_ref().is_some_and(|it| worker_of(it) == worker));
-            let twins: Vec<String> = twins
-                .filter(|other| self.may_run(other))
-                .map(|other| other.key())
-                .collect();
-            for twin in twins {
-                self.violated(
-                    at,
-                    format!(
-                        "{} is created although {twin} of the same copy lives",
-                        pod.key()
-                    ),
-                );
+            for twin in self.twins(own) {
+                if self.may_run(&twin) {
+                    let twin = twin.key();
+                    self.violated(
+                        at,
+                        format!("{} is created although {twin} of its copy lives", pod.key()),
+                    );
+                } else if twin.phase == PodPhase::Succeeded {
+                    let twin = twin.key();
+                    self.violated(
+                        at,
+                        format!("{} is created although {twin} has succeeded", pod.key()),
+                    );
+                }
             }
-            if self.done.contains(&worker) {
+            if self
+                .done
+                .contains(&(own.batch_uid.clone(), own.task.clone(), own.copy))
+            {
                 self.violated(
                     at,
                     format!("{} is created although its copy has succeeded", pod.key()),
@@ -87,6 +89,25 @@ impl Invariants {
             }
         }
         self.pods.insert(pod.uid.clone(), pod.clone());
+    }
+
+    fn twins(&self, own: &OwnPod) -> Vec<Arc<Pod>> {
+        let worker = worker_of(own);
+        let same = |pod: &&Arc<Pod>| {
+            pod.own
+                .as_ref()
+                .is_some_and(|other| worker_of(other) == worker)
+        };
+        self.pods.values().filter(same).cloned().collect()
+    }
+
+    fn reported(&mut self, batch: &TaskBatch) {
+        let uid = batch.metadata.uid.clone().unwrap_or_default();
+        for task in batch.status.iter().flat_map(|status| &status.tasks) {
+            let copies = ranges(&task.succeeded);
+            self.done
+                .extend(copies.map(|copy| (uid.clone(), task.name.clone(), copy)));
+        }
     }
 
     /// A pod that is deleted on a node that nobody hears of can be waited for in vain; any other one is waited for.
@@ -146,17 +167,6 @@ impl Invariants {
             .find(|(name, amount)| *amount > 0 && over(name))
             .map(|(name, _)| name.to_owned())
     }
-
-    fn ended(&mut self, pod: &Arc<Pod>) {
-        if let Some(own) = pod
-            .own
-            .as_ref()
-            .filter(|_| pod.phase == PodPhase::Succeeded)
-        {
-            self.done.insert(worker_of(own));
-        }
-        self.pods.insert(pod.uid.clone(), pod.clone());
-    }
 }
 
 impl Observer for Invariants {
@@ -177,7 +187,7 @@ impl Observer for Invariants {
             Happening::PodCreated(pod) => self.created(at, pod),
             Happening::PodBound(pod) => self.bound(at, pod),
             Happening::PodStarted(pod) | Happening::PodRejected(pod) | Happening::PodEnded(pod) => {
-                self.ended(pod)
+                self.pods.insert(pod.uid.clone(), pod.clone());
             }
             Happening::PodDeleted { pod, by_operator } => {
                 if *by_operator && pod.own.is_none() {
@@ -196,9 +206,9 @@ impl Observer for Invariants {
                 let strangers = self.pods.values().filter(|pod| pod.own.is_none());
                 self.known = strangers.map(|pod| pod.uid.clone()).collect();
             }
+            Happening::BatchReported(batch) => self.reported(batch),
             Happening::Observed { fresh: false }
             | Happening::BatchSet(_)
-            | Happening::BatchReported(_)
             | Happening::BatchGone(_)
             | Happening::Told(_)
             | Happening::Crashed => {}
@@ -213,4 +223,14 @@ fn worker_of(own: &OwnPod) -> Worker {
         own.copy,
         own.worker,
     )
+}
+
+/// The numbers in a text such as `0-4,7`.
+fn ranges(text: &str) -> impl Iterator<Item = u32> + '_ {
+    text.split(',')
+        .filter_map(|part| {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            Some(first.trim().parse::<u32>().ok()?..=last.trim().parse().ok()?)
+        })
+        .flatten()
 }

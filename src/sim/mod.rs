@@ -28,6 +28,8 @@ mod world;
 #[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod fixture;
 
 pub use cluster::{Cluster, Options};

@@ -128,8 +128,8 @@ fn next_moment(cluster: &Cluster, wait: Option<Duration>, changed: bool) -> Opti
         return Some(now);
     }
     let wake = wait.map(|wait| {
-        // Rounded up to whole ms, and never at once: nothing would have changed.
-        let millis = wait.as_nanos().div_ceil(1_000_000).max(1);
+        // Rounded up to whole ms, so that the moment has come when it looks again.
+        let millis = wait.as_nanos().div_ceil(1_000_000);
         now.saturating_add(Millis::try_from(millis).unwrap_or(Millis::MAX))
     });
     [cluster.next_event(), wake]

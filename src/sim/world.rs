@@ -13,7 +13,7 @@ use crate::decide::{Action, Fact, Observed, Outcome, Report, Search, World};
 use crate::model::{Millis, Problem, Solution};
 
 /// How far a lagging watch lags.
-const LAG: Millis = 500;
+const LAG: Duration = Duration::from_millis(500);
 /// When to look again after a write of unknown outcome.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -36,8 +36,7 @@ impl World for Cluster {
                 .map(|(key, live)| (key.clone(), live.read.clone()))
                 .collect();
         } else {
-            self.queue
-                .push(self.now.saturating_add(LAG), Incoming::Watch);
+            self.wake_after(LAG);
         }
         self.tell(Happening::Observed { fresh });
         let of_interest = self
@@ -72,6 +71,8 @@ impl World for Cluster {
     async fn report(&mut self, report: Report) {
         for (id, status) in report.statuses {
             if self.strikes(self.options.faults.request_lost, "status lost") {
+                // The next round finds the old status and tells it again; the world sees to it that there is one.
+                self.wake_after(RETRY_AFTER);
                 continue;
             }
             if self.write_status(&id, status) && self.is_killed_after_write() {
@@ -112,6 +113,12 @@ impl Cluster {
         } else {
             outcome
         }
+    }
+
+    fn wake_after(&mut self, wait: Duration) {
+        let wait = Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX);
+        self.queue
+            .push(self.now.saturating_add(wait), Incoming::Watch);
     }
 
     fn strikes(&mut self, probability: f64, what: &str) -> bool {
