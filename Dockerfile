@@ -7,7 +7,7 @@ COPY . .
 # The two caches keep the compiled dependencies between builds; the program leaves them before they are unmounted.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin taskbatch && cp target/release/taskbatch /taskbatch
+    cargo build --profile dist --locked --bin taskbatch && cp target/dist/taskbatch /taskbatch
 
 FROM scratch
 LABEL org.opencontainers.image.title="taskbatch" \

@@ -9,6 +9,7 @@
 //! `tests/arrows.rs` keeps the arrows.
 
 pub mod api;
+pub mod cli;
 pub mod cluster;
 pub mod constraint;
 pub mod decide;

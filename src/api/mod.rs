@@ -5,6 +5,7 @@
 mod amount;
 mod crd;
 mod fault;
+pub mod schema;
 mod spec;
 mod status;
 mod template;

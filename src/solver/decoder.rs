@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use crate::model::Millis;
 
 use super::gang::{self, Pick};
-use super::instance::{Instance, ModeView, TaskView};
+use super::instance::{Instance, ModeView, RunView, TaskView};
 use super::preference::{Preference, Rank};
 use super::schedule::{Recipe, Schedule};
 use super::score::Score;
@@ -150,6 +150,12 @@ impl<'a> Decoder<'a> {
         let mut best: Option<Place> = None;
         for index in modes {
             let mode = &task.modes[index];
+            if let Some(best) = best.as_ref().filter(|_| mode.gangs.is_empty()) {
+                let soonest = soonest_end(&self.timelines, mode, from);
+                if preference.floor(task, mode, soonest) > best.rank.cost {
+                    continue;
+                }
+            }
             // Where the earliest end is the best, later ends need not be looked for.
             let ends_only = matches!(preference, Preference::EarliestEnd);
             let latest = best
@@ -208,6 +214,17 @@ impl<'a> Decoder<'a> {
             }
         }
     }
+}
+
+/// No pod of the mode ends before this.
+fn soonest_end(timelines: &[Timeline], mode: &ModeView, from: Millis) -> Millis {
+    let end = |run: &RunView| {
+        timelines[run.class]
+            .soonest(run.group)
+            .max(from)
+            .saturating_add(run.duration)
+    };
+    mode.runs.iter().map(end).min().unwrap_or(Millis::MAX)
 }
 
 /// Offers the earliest place on each class. The runs are sorted by duration, so the search ends where even

@@ -12,9 +12,11 @@ use std::sync::Arc;
 
 use crate::model::{Algorithm, Goal, Millis};
 
+use super::bounds;
 use super::instance::{Instance, ModeView, TaskView};
 use super::packing::worth;
 use super::preference::{Preference, Tariff};
+use super::priced;
 use super::schedule::Recipe;
 use super::search::Search;
 
@@ -44,6 +46,8 @@ enum Order {
     Weight,
     /// Length of the longest path to the end, falling.
     Path,
+    /// Least work, falling.
+    Work,
     /// Share of the smallest mode, falling, then length.
     Share,
     /// Batches by weight over work, within a batch the longest path first.
@@ -55,12 +59,9 @@ fn makespan(search: &mut Search) {
     let order = if instance.problem.batches.len() > 1 {
         Order::Batch
     } else {
+        deadlines(search);
         Order::Path
     };
-    search.evaluate_one(by_efficiency(instance, order, 0.8), Algorithm::Greedy);
-    if instance.problem.batches.len() == 1 {
-        deadlines(search);
-    }
     let orders = [order, Order::Path, Order::Share];
     try_all(
         search,
@@ -72,17 +73,15 @@ fn makespan(search: &mut Search) {
 
 /// Raises the deadline until all copies meet it.
 fn deadlines(search: &mut Search) {
-    let Some(bound) = search.incumbent().map(|incumbent| incumbent.bound.value) else {
-        return;
-    };
     let weight = search
         .problem()
         .batches
         .first()
         .map_or(1, |batch| batch.weight.max(1));
+    let bound = bounds::of_all(search.instance).value / weight;
     for factor in DEADLINES {
-        let deadline = ((bound / weight) as f64 * factor) as Millis;
-        let tries = [Order::Path, Order::Share].map(|order| Recipe {
+        let deadline = (bound as f64 * factor) as Millis;
+        let tries = [Order::Work, Order::Share].map(|order| Recipe {
             preference: Preference::Deadline(deadline),
             ..list(search.instance, order)
         });
@@ -96,15 +95,18 @@ fn deadlines(search: &mut Search) {
 
 fn flow_time(search: &mut Search) {
     let instance = search.instance;
-    let priced = |factor: f64| Recipe {
+    let fluid = |factor: f64| Recipe {
         preference: Preference::Price(Arc::new(Tariff::fluid(instance, factor))),
         ..list(instance, Order::Weight)
     };
-    search.evaluate_one(priced(1.0), Algorithm::Greedy);
-    let prices = [1.25, 0.8, 1.5, 0.6].into_iter().map(priced);
-    let lists = EFFICIENCIES.iter().flat_map(|least| {
-        [Order::Weight, Order::Path].map(|order| by_efficiency(instance, order, *least))
-    });
+    search.evaluate_leaders(vec![fluid(1.0)], Algorithm::Greedy);
+    if !search.is_over() {
+        priced::run(search);
+    }
+    let prices = [1.25, 0.8].into_iter().map(fluid);
+    let lists = EFFICIENCIES
+        .iter()
+        .map(|least| by_efficiency(instance, Order::Weight, *least));
     try_all(search, prices.chain(lists));
 }
 
@@ -197,6 +199,7 @@ fn sorted(instance: &Instance, order: Order) -> Vec<usize> {
         match order {
             Order::Weight => (ratio(least_work(task), task.weight), path),
             Order::Path => (path, -share),
+            Order::Work => (-least_work(task), path),
             Order::Share => (-share, path),
             Order::Batch => (batches[task.batch], path),
         }

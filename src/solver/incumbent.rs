@@ -7,7 +7,7 @@ use super::instance::Instance;
 use super::schedule::Schedule;
 use super::score::Score;
 
-/// A better plan was found.
+/// A better plan was found, or a better bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Improvement {
     /// Value of the goal, in its unit.
@@ -20,9 +20,9 @@ pub struct Improvement {
     pub iterations: u64,
 }
 
-/// Hears of every better plan, in the order in which they are found.
+/// Hears of every better plan and bound, in the order in which they are found.
 pub trait Listener {
-    /// A plan is better than all before it.
+    /// A plan, or the bound, is better than all before it.
     fn improved(&mut self, event: &Improvement);
 }
 
@@ -38,7 +38,8 @@ pub(super) struct Incumbent {
     pub score: Score,
     pub found_by: Algorithm,
     pub bound: Bound,
-    counts: Vec<u64>,
+    /// Placed copies of each task.
+    pub counts: Vec<u64>,
 }
 
 impl Incumbent {

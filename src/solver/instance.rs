@@ -246,6 +246,8 @@ fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
         let class = &problem.classes[run.class];
         let slots = request.slots(&class.free, u64::from(run.slots));
         if slots > 0 && !class.nodes.is_empty() {
+            // What takes no time holds nothing, so that any number of pods fits.
+            let slots = if run.duration > 0 { slots } else { u64::MAX };
             let slots = u32::try_from(slots).unwrap_or(u32::MAX);
             runs.push(RunView {
                 class: run.class,

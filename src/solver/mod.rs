@@ -21,6 +21,7 @@ mod incumbent;
 mod instance;
 mod packing;
 mod preference;
+mod priced;
 mod profile;
 mod schedule;
 mod score;

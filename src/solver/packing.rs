@@ -5,12 +5,16 @@
 //! none of its modes beside what is placed.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 
 use crate::model::Millis;
 
 use super::instance::{Instance, ModeView, TaskView};
 use super::schedule::{Placed, Recipe, Schedule};
 use super::score::Score;
+
+/// Nodes in a block; blocks without room for a pod are passed over.
+const BLOCK: usize = 64;
 
 /// Passes over all copies in search of modes of more value.
 const MOST_PASSES: usize = 8;
@@ -23,8 +27,12 @@ pub(super) struct Packing<'a> {
     instance: &'a Instance<'a>,
     /// What is free on a node of the class with nothing placed.
     base: Vec<Vec<i64>>,
-    /// What is free, by class and node, `stride` amounts each; of untouched nodes only the first is there.
+    /// Nodes of each class to look at: all that are touched and one more.
+    known: Vec<usize>,
+    /// What is free, by class and known node, `stride` amounts each.
     free: Vec<Vec<i64>>,
+    /// For each block of nodes at least the most that is free of each resource on one of them.
+    most: Vec<Vec<i64>>,
     stride: usize,
     /// Class and index in it of each node.
     position: Vec<(usize, usize)>,
@@ -47,7 +55,9 @@ impl<'a> Packing<'a> {
                 .iter()
                 .map(|class| class.base.least_free())
                 .collect(),
+            known: Vec::new(),
             free: Vec::new(),
+            most: Vec::new(),
             stride: instance.problem.resources.len(),
             position,
             schedule: Schedule::default(),
@@ -62,7 +72,14 @@ impl<'a> Packing<'a> {
     /// Packs the copies of a recipe.
     pub fn decode(&mut self, recipe: &Recipe) -> Score {
         self.schedule.clear(self.instance.copies());
+        self.known = self
+            .instance
+            .classes
+            .iter()
+            .map(|class| class.size.min(1))
+            .collect();
         self.free.clone_from(&self.base);
+        self.most.clone_from(&self.base);
         for &copy in &recipe.order {
             let wanted = match recipe.modes[copy] {
                 Some(mode) => vec![mode],
@@ -99,7 +116,7 @@ impl<'a> Packing<'a> {
     /// Moves copies to modes that are worth more, the most value for the room first; whether any moved.
     fn raise_values(&mut self, recipe: &Recipe) -> bool {
         let mut moved = false;
-        let nodes: usize = self.free.iter().map(Vec::len).sum::<usize>() / self.stride.max(1);
+        let nodes: usize = self.known.iter().sum();
         let may_roam = recipe.order.len().saturating_mul(nodes) <= MOST_LOOKS;
         for &copy in &recipe.order {
             let Some(placed) = self.schedule.placed[copy].clone() else {
@@ -133,8 +150,10 @@ impl<'a> Packing<'a> {
         for &node in self.schedule.nodes(placed) {
             let (class, at) = self.position[node];
             let free = &mut self.free[class][at * self.stride..(at + 1) * self.stride];
-            for (free, usage) in free.iter_mut().zip(usage) {
+            let most = &mut self.most[class][at / BLOCK * self.stride..];
+            for ((free, usage), most) in free.iter_mut().zip(usage).zip(most) {
                 *free = free.saturating_add(sign * usage);
+                *most = (*free).max(*most);
             }
         }
     }
@@ -166,7 +185,8 @@ impl<'a> Packing<'a> {
 
     /// Places a copy in this mode if it fits.
     fn place(&mut self, copy: usize, mode: usize) -> bool {
-        let view = &self.instance.task(copy).modes[mode];
+        let instance = self.instance;
+        let view = &instance.task(copy).modes[mode];
         let picks = if view.pods == 1 {
             self.tightest(view)
         } else {
@@ -178,32 +198,74 @@ impl<'a> Packing<'a> {
         picks.is_some()
     }
 
-    /// The nodes of a class to look at: all that are touched and one more.
-    fn known_nodes(&self, class: usize) -> usize {
-        (self.free[class].len() / self.stride.max(1)).min(self.instance.classes[class].size)
+    /// Makes one more node of the class known.
+    fn touch(&mut self, class: usize) {
+        let (node, base) = (self.known[class], &self.base[class]);
+        self.known[class] += 1;
+        self.free[class].extend_from_slice(base);
+        if node.is_multiple_of(BLOCK) {
+            self.most[class].extend_from_slice(base);
+        }
+        let most = &mut self.most[class][node / BLOCK * self.stride..];
+        most.iter_mut()
+            .zip(base)
+            .for_each(|(most, base)| *most = (*base).max(*most));
     }
 
     /// The node on which one pod leaves the least.
-    fn tightest(&self, mode: &ModeView) -> Option<Vec<(usize, usize, u32)>> {
+    fn tightest(&mut self, mode: &ModeView) -> Option<Vec<(usize, usize, u32)>> {
         let mut best: Option<(f64, usize, usize)> = None;
         for (index, run) in mode.runs.iter().enumerate() {
-            let whole = &self.base[run.class];
-            for node in 0..self.known_nodes(run.class) {
-                let room = self.room(run.class, node);
-                if mode.request.slots(room, 1) == 0 {
+            let known = self.known[run.class];
+            for block in 0..known.div_ceil(BLOCK) {
+                let most = &self.most[run.class][block * self.stride..(block + 1) * self.stride];
+                if mode.request.slots(most, 1) == 0 {
                     continue;
                 }
-                let shares = room.iter().zip(&mode.request.usage).zip(whole);
-                let left = shares
-                    .filter(|((_, usage), _)| **usage > 0)
-                    .map(|((free, usage), whole)| (free - usage) as f64 / (*whole).max(1) as f64)
-                    .sum();
-                if best.is_none_or(|(least, ..)| left < least) {
-                    best = Some((left, index, node));
+                let nodes = block * BLOCK..known.min((block + 1) * BLOCK);
+                match self.tightest_in(run.class, nodes.clone(), mode) {
+                    Some((left, node)) if best.is_none_or(|(least, ..)| left < least) => {
+                        best = Some((left, index, node));
+                    }
+                    Some(_) => {}
+                    None => self.measure(run.class, block, nodes),
                 }
             }
         }
         best.map(|(_, run, node)| vec![(run, node, 1)])
+    }
+
+    /// Of these nodes the one on which the pod leaves the least, and how much, as a sum of shares.
+    fn tightest_in(
+        &self,
+        class: usize,
+        nodes: Range<usize>,
+        mode: &ModeView,
+    ) -> Option<(f64, usize)> {
+        let left = |node: usize| -> f64 {
+            let shares = self
+                .room(class, node)
+                .iter()
+                .zip(&mode.request.usage)
+                .zip(&self.base[class]);
+            let used = shares.filter(|((_, usage), _)| **usage > 0);
+            used.map(|((free, usage), whole)| (free - usage) as f64 / (*whole).max(1) as f64)
+                .sum()
+        };
+        let fits = |node: &usize| mode.request.slots(self.room(class, *node), 1) > 0;
+        let rooms = nodes.filter(fits).map(|node| (left(node), node));
+        rooms.min_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)))
+    }
+
+    /// Looks up the most that is free in a block, after it promised too much.
+    fn measure(&mut self, class: usize, block: usize, nodes: Range<usize>) {
+        let most = &mut self.most[class][block * self.stride..(block + 1) * self.stride];
+        for (resource, most) in most.iter_mut().enumerate() {
+            let free = nodes
+                .clone()
+                .map(|node| self.free[class][node * self.stride + resource]);
+            *most = free.max().unwrap_or(*most);
+        }
     }
 
     /// Nodes for all pods of a gang, those with most room first.
@@ -211,7 +273,7 @@ impl<'a> Packing<'a> {
         let mut rooms: Vec<(usize, usize, u32)> = Vec::new();
         for (index, run) in mode.runs.iter().enumerate() {
             let size = self.instance.classes[run.class].size;
-            let known = self.known_nodes(run.class);
+            let known = self.known[run.class];
             let most = u64::from(run.slots.min(mode.pods));
             let slots =
                 |room: &[i64]| u32::try_from(mode.request.slots(room, most)).unwrap_or(u32::MAX);
@@ -241,8 +303,8 @@ impl<'a> Packing<'a> {
         for &(run, node, pods) in picks {
             let run = &view.runs[run];
             let class = &instance.problem.classes[run.class].nodes;
-            while self.known_nodes(run.class) < class.len().min(node + 2) {
-                self.free[run.class].extend_from_slice(&self.base[run.class]);
+            while self.known[run.class] < class.len().min(node + 2) {
+                self.touch(run.class);
             }
             duration = duration.max(run.duration);
             nodes.extend((0..pods).map(|_| class[node]));

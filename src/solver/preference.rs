@@ -44,6 +44,16 @@ impl Rank {
 }
 
 impl Preference {
+    /// What no place of the mode that ends at this time or later can cost less than.
+    pub fn floor(&self, task: &TaskView, mode: &ModeView, end: Millis) -> f64 {
+        match self {
+            Preference::EarliestEnd => 0.0,
+            Preference::Deadline(deadline) if end <= *deadline => mode.work,
+            Preference::Deadline(_) => f64::INFINITY,
+            Preference::Price(_) => task.weight as f64 * end as f64,
+        }
+    }
+
     /// What it costs to run a copy of the task in this mode in `[start, end)`.
     pub fn cost(&self, task: &TaskView, mode: &ModeView, start: Millis, end: Millis) -> f64 {
         match self {
@@ -85,6 +95,21 @@ impl Tariff {
         Self {
             pools: jobs.into_iter().map(|jobs| polygon(jobs, factor)).collect(),
         }
+    }
+
+    /// The prices of the fluid schedule, and in some pools constant ones in cells of this width from 0 on.
+    pub fn learnt(instance: &Instance, pools: &[usize], width: f64, prices: &[f64]) -> Self {
+        let mut tariff = Self::fluid(instance, 1.0);
+        let mut sum = 0.0;
+        let mut corners = Vec::with_capacity(prices.len() + 1);
+        for (cell, price) in prices.iter().chain([&0.0]).enumerate() {
+            corners.push((cell as f64 * width, sum, *price));
+            sum += price * width;
+        }
+        for &pool in pools {
+            tariff.pools[pool].clone_from(&corners);
+        }
+        tariff
     }
 
     /// The price of the whole pool for `[start, end)`.

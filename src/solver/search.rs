@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use crate::model::{Algorithm, Problem};
 
+use super::bounds::Bound;
 use super::budget::Meter;
 use super::decoder::Decoder;
 use super::incumbent::{Improvement, Incumbent, Listener};
@@ -163,14 +164,6 @@ impl<'a> Search<'a> {
         scores
     }
 
-    /// Decodes one recipe.
-    pub fn evaluate_one(&mut self, recipe: Recipe, by: Algorithm) -> Option<Score> {
-        self.evaluate_leaders(vec![recipe], by)
-            .into_iter()
-            .next()
-            .flatten()
-    }
-
     /// Decodes recipes, and remembers the best of them as leaders.
     pub fn evaluate_leaders(&mut self, recipes: Vec<Recipe>, by: Algorithm) -> Vec<Option<Score>> {
         let scores = self.evaluate(&recipes, by);
@@ -185,15 +178,40 @@ impl<'a> Search<'a> {
         scores
     }
 
+    /// Takes over a bound on the best plan, if it is better than the one known.
+    pub fn raise_bound(&mut self, bound: Bound) {
+        let goal = self.problem().goal;
+        let Some(incumbent) = &mut self.incumbent else {
+            return;
+        };
+        let is_better = if goal.is_maximised() {
+            bound.value < incumbent.bound.value
+        } else {
+            bound.value > incumbent.bound.value
+        };
+        if is_better {
+            incumbent.bound = bound;
+            let found_by = incumbent.found_by;
+            self.tell(found_by);
+        }
+    }
+
     fn improve(&mut self, score: Score, schedule: Schedule, by: Algorithm) {
         let incumbent = Incumbent::new(self.instance, schedule, score, by, self.incumbent.as_ref());
+        self.incumbent = Some(incumbent);
+        self.tell(by);
+    }
+
+    fn tell(&mut self, by: Algorithm) {
+        let Some(incumbent) = &self.incumbent else {
+            return;
+        };
         self.listener.improved(&Improvement {
             objective: incumbent.objective(self.instance),
             bound: incumbent.bound.value,
             found_by: by,
             iterations: self.meter.spent(),
         });
-        self.incumbent = Some(incumbent);
     }
 }
 

@@ -21,13 +21,33 @@ const MOST_WEIGHT: i128 = 1 << 30;
 /// Sum over separate parts of the nodes of the best bound of each.
 pub(super) fn flow_time(relaxation: &Relaxation) -> i128 {
     parts(relaxation)
-        .into_iter()
-        .map(|part| of_part(relaxation, part))
+        .iter()
+        .map(|part| part.bound)
         .fold(0, i128::saturating_add)
 }
 
+/// Tasks that no others share nodes with, and what limits them most.
+pub(super) struct Limit<'r, 'a> {
+    /// Tasks that use the scarcest resource of the scarcest pool, which nobody outside can relieve.
+    pub users: Vec<&'r Job<'a>>,
+    /// The others.
+    pub others: Vec<&'r Job<'a>>,
+    pub resource: usize,
+    pub capacity: i128,
+    /// The mean busy time bound over all of them.
+    pub bound: i128,
+}
+
+/// One limit for each separate part of the nodes.
+pub(super) fn parts<'r, 'a>(relaxation: &'r Relaxation<'a>) -> Vec<Limit<'r, 'a>> {
+    separate(relaxation)
+        .into_iter()
+        .map(|part| of_part(relaxation, part))
+        .collect()
+}
+
 /// Sets of classes such that no task can use two of them: pools with a class in common grow together.
-fn parts(relaxation: &Relaxation) -> Vec<BTreeSet<usize>> {
+fn separate(relaxation: &Relaxation) -> Vec<BTreeSet<usize>> {
     let mut parts: Vec<BTreeSet<usize>> = Vec::new();
     for pool in &relaxation.instance.pools {
         let mut grown: BTreeSet<usize> = pool.classes.iter().copied().collect();
@@ -44,7 +64,7 @@ fn parts(relaxation: &Relaxation) -> Vec<BTreeSet<usize>> {
 }
 
 /// The best over the resources, and over the pools that lie inside the part.
-fn of_part(relaxation: &Relaxation, classes: BTreeSet<usize>) -> i128 {
+fn of_part<'r, 'a>(relaxation: &'r Relaxation<'a>, classes: BTreeSet<usize>) -> Limit<'r, 'a> {
     let classes: Vec<usize> = classes.into_iter().collect();
     let of = |job: &&Job| &relaxation.instance.pools[job.view.pool].classes;
     let jobs: Vec<&Job> = relaxation
@@ -52,16 +72,19 @@ fn of_part(relaxation: &Relaxation, classes: BTreeSet<usize>) -> i128 {
         .iter()
         .filter(|job| is_within(of(job), &classes))
         .collect();
-    let paths = jobs
-        .iter()
-        .map(|job| longest::weighted_ends(job))
-        .fold(0, i128::saturating_add);
     let whole = Pool::new(relaxation.instance.problem, classes.clone());
     let inside = relaxation
         .pools
         .iter()
         .filter(|pool| is_within(&pool.classes, &classes));
-    let mut best = paths;
+    let bound = paths(&jobs);
+    let mut best = Limit {
+        users: Vec::new(),
+        others: jobs.clone(),
+        resource: 0,
+        capacity: 0,
+        bound,
+    };
     for pool in inside.chain([&whole]) {
         for (resource, &capacity) in pool
             .capacity
@@ -71,14 +94,27 @@ fn of_part(relaxation: &Relaxation, classes: BTreeSet<usize>) -> i128 {
         {
             let uses = |job: &&Job| job.area(resource) > 0 && is_within(of(job), &pool.classes);
             let (users, others): (Vec<&Job>, Vec<&Job>) = jobs.iter().copied().partition(uses);
-            let rest = others
-                .iter()
-                .map(|job| longest::weighted_ends(job))
-                .fold(0, i128::saturating_add);
-            best = best.max(rest.saturating_add(mean_busy(&users, resource, capacity)));
+            let bound = paths(&others).saturating_add(mean_busy(&users, resource, capacity));
+            if bound > best.bound || best.users.is_empty() {
+                let bound = bound.max(best.bound);
+                best = Limit {
+                    users,
+                    others,
+                    resource,
+                    capacity,
+                    bound,
+                };
+            }
         }
     }
     best
+}
+
+/// Longest paths of these tasks.
+pub(super) fn paths(jobs: &[&Job]) -> i128 {
+    jobs.iter()
+        .map(|job| longest::weighted_ends(job))
+        .fold(0, i128::saturating_add)
 }
 
 /// ceil((sum w (2 before + a) + K x sum w t) / 2 K), over copies.

@@ -9,6 +9,7 @@ mod canonical;
 mod cost;
 mod longest;
 mod mean_busy;
+mod price;
 mod separable;
 mod smith;
 
@@ -17,6 +18,8 @@ use std::collections::BTreeSet;
 use crate::model::{Goal, Millis};
 
 use super::instance::{Instance, Pool, TaskView};
+
+pub(super) use price::{Prices, prices};
 
 /// A bound and what it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,16 @@ pub(super) fn best(instance: &Instance, placed: &[u64]) -> Bound {
         value: i64::try_from(value).unwrap_or(if value < 0 { i64::MIN + 1 } else { i64::MAX }),
         name,
     }
+}
+
+/// The best bound over all plans that place every copy.
+pub(super) fn of_all(instance: &Instance) -> Bound {
+    let counts: Vec<u64> = instance
+        .tasks
+        .iter()
+        .map(|task| task.copies.len() as u64)
+        .collect();
+    best(instance, &counts)
 }
 
 /// What the bounds know of the problem.

@@ -39,7 +39,11 @@ pub fn check(problem: &Problem, solution: &Solution) {
     check_outcome(problem, solution, total);
 }
 
+<<<<<<< HEAD
 fn class_of<'p>(problem: &'p Problem, node: usize) -> (usize, &'p NodeClass) {
+=======
+fn class_of(problem: &Problem, node: usize) -> (usize, &NodeClass) {
+>>>>>>> 077e917
     let found = problem
         .classes
         .iter()
@@ -233,9 +237,13 @@ pub fn objective(problem: &Problem, assignments: &[Assignment]) -> i64 {
             .map(|(index, batch)| {
                 i128::from(batch.weight) * i128::from(ends(index).max().unwrap_or(0))
             })
+<<<<<<< HEAD
             .sum()
+=======
+            .fold(0, i128::saturating_add)
+>>>>>>> 077e917
     } else {
-        assignments.iter().map(value).sum()
+        assignments.iter().map(value).fold(0, i128::saturating_add)
     };
     i64::try_from(total).unwrap_or(i64::MAX)
 }

@@ -39,6 +39,10 @@ fn any_goal() -> impl Strategy<Value = Goal> {
 
 /// A problem is named by the seed that proptest prints, so no file keeps it.
 fn cases(cases: u32) -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(cases);
     ProptestConfig {
         cases,
         failure_persistence: None,

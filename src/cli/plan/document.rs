@@ -1,0 +1,142 @@
+//! A plan for programs: fields, their order and their types are a contract.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cluster::quantity;
+use crate::model::{Algorithm, Assignment, Goal, Millis, Outcome, Problem, Resources, Solution, Unit, Unplaced};
+
+/// A plan and its proof.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document<'a> {
+    goal: Goal,
+    algorithm: Algorithm,
+    seed: u64,
+    elapsed_ms: u64,
+    outcome: Word,
+    objective: i64,
+    /// Of a goal that is minimised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lower_bound: Option<i64>,
+    /// Of a goal that is maximised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upper_bound: Option<i64>,
+    gap: Option<f64>,
+    unit: Unit,
+    assignments: Vec<Placed<'a>>,
+    unplaced: Vec<Waiting<'a>>,
+}
+
+/// An outcome by its name.
+#[derive(Clone, Copy, Debug, Serialize)]
+enum Word {
+    Optimal,
+    Feasible,
+    Infeasible,
+    Unknown,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Placed<'a> {
+    batch: &'a str,
+    task: &'a str,
+    copy: u32,
+    start_ms: Millis,
+    end_ms: Millis,
+    variant: Option<&'a str>,
+    pods: Vec<Pod<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Pod<'a> {
+    index: usize,
+    node: &'a str,
+    requests: BTreeMap<&'a str, String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Waiting<'a> {
+    batch: &'a str,
+    task: &'a str,
+    copy: u32,
+    reason: &'a str,
+    message: &'a str,
+    fix: Option<&'a str>,
+}
+
+impl<'a> Document<'a> {
+    /// The document of a verified plan.
+    pub fn new(problem: &'a Problem, solution: &'a Solution, elapsed: Duration) -> Self {
+        let maximised = problem.goal.is_maximised();
+        let mut assignments: Vec<_> = solution.plan.assignments.iter().collect();
+        assignments.sort();
+        Self {
+            goal: problem.goal,
+            algorithm: solution.algorithm,
+            seed: solution.seed,
+            elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            outcome: Word::of(solution.outcome),
+            objective: solution.objective,
+            lower_bound: (!maximised).then_some(solution.bound),
+            upper_bound: maximised.then_some(solution.bound),
+            gap: solution.gap(),
+            unit: problem.goal.unit(),
+            assignments: assignments.into_iter().map(|one| Placed::new(problem, one)).collect(),
+            unplaced: solution.plan.unplaced.iter().map(Waiting::new).collect(),
+        }
+    }
+}
+
+impl Word {
+    fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Optimal => Word::Optimal,
+            Outcome::Feasible => Word::Feasible,
+            Outcome::Infeasible => Word::Infeasible,
+            Outcome::Unknown => Word::Unknown,
+        }
+    }
+}
+
+impl<'a> Placed<'a> {
+    fn new(problem: &'a Problem, one: &Assignment) -> Self {
+        let task = &problem.tasks[one.task];
+        let requests = quantities(&task.modes[one.mode].requests);
+        let pod = |(index, node): (usize, &usize)| Pod {
+            index,
+            node: &problem.nodes[*node],
+            requests: requests.clone(),
+        };
+        Self {
+            batch: &problem.batches[task.batch].key,
+            task: &task.name,
+            copy: one.copy,
+            start_ms: one.start,
+            end_ms: one.end,
+            variant: None,
+            pods: one.nodes.iter().enumerate().map(pod).collect(),
+        }
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn new(one: &'a Unplaced) -> Self {
+        Self {
+            batch: &one.batch,
+            task: &one.task,
+            copy: one.copy,
+            reason: one.reason.as_str(),
+            message: &one.message,
+            fix: one.fix.as_deref(),
+        }
+    }
+}
+
+fn quantities(requests: &Resources) -> BTreeMap<&str, String> {
+    let written = |(name, amount)| (name, quantity::format(name, amount));
+    requests.iter().map(written).collect()
+}

@@ -1,0 +1,168 @@
+//! `taskbatch plan`: plans batches without a cluster.
+
+mod document;
+mod progress;
+mod settings;
+mod table;
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use clap::{ArgGroup, Args, ValueEnum};
+use jiff::Timestamp;
+
+use super::manifest::{self, Input, Paths};
+use super::{Error, Exit, print, svg};
+use crate::cluster::compile::{self, Request};
+use crate::cluster::snapshot;
+use crate::model::{Algorithm, Goal, Problem, Solution};
+use crate::solver::{self, Budget};
+use crate::verify;
+use document::Document;
+use settings::{Limit, Settings};
+use table::Table;
+
+/// What to plan, for which nodes, and how.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("limit"))]
+pub struct PlanArgs {
+    /// Files with TaskBatches, in YAML or JSON; - is standard input
+    #[arg(short = 'f', long = "filename", value_name = "FILE", required = true, num_args = 1..)]
+    files: Vec<String>,
+    /// Files with Nodes, such as kubectl get nodes -o yaml prints
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    nodes: Vec<String>,
+    /// Files with Pods that use these nodes, such as kubectl get pods -A -o yaml prints
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pods: Vec<String>,
+    /// What the plan is to be good at: Makespan, FlowTime, Cost, Shortfall or Throughput; default: the batch's
+    #[arg(long, value_name = "GOAL")]
+    goal: Option<Goal>,
+    /// Which search: Auto, Greedy, Genetic; default: the batch's
+    #[arg(long, value_name = "ALGORITHM")]
+    algorithm: Option<Algorithm>,
+    /// How long to search, such as 500ms or 1m; default: the batch's
+    #[arg(long, value_name = "DURATION", value_parser = settings::duration, group = "limit")]
+    time_limit: Option<Duration>,
+    /// How many plans to try, in the place of a time limit: the same number gives the same plan again
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), group = "limit")]
+    iterations: Option<u64>,
+    /// Seed of the search; default: the batch's
+    #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    seed: Option<u64>,
+    /// Threads of the search; default: one for each core
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// The moment of the plan, RFC 3339, for pods of batches that end; default: now
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// How to print a plan.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// With the parts of each length
+    Wide,
+    /// For programs
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// A picture: nodes and time
+    Svg,
+}
+
+/// Reads, compiles, searches, checks, prints.
+pub fn plan(args: &PlanArgs) -> Result<Exit, Error> {
+    let input = manifest::read(&Paths {
+        batches: &args.files,
+        nodes: &args.nodes,
+        pods: &args.pods,
+    })?;
+    let settings = Settings::of(args, &input.batches)?;
+    for note in &settings.notes {
+        eprintln!("note: {note}");
+    }
+    let problem = compile(&input, &settings, args.now.unwrap_or_else(Timestamp::now));
+    let (solution, elapsed) = search(&problem, &settings)?;
+    verify::check(&problem, &solution).map_err(|violations| {
+        let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
+        Error::Unverified(lines.join("\n"))
+    })?;
+    print(|out| show(out, args.output, &input, &problem, &solution, elapsed))?;
+    let all_placed = solution.plan.unplaced.is_empty();
+    Ok(if all_placed { Exit::Done } else { Exit::Unplaced })
+}
+
+fn compile(input: &Input, settings: &Settings, now: Timestamp) -> Problem {
+    let snapshot = snapshot::take(&input.nodes, &input.pods, now);
+    let mut requests = Vec::new();
+    for manifest in &input.batches {
+        for (task, meant) in manifest.batch.tasks.iter().enumerate() {
+            requests.push(Request {
+                batch: &manifest.batch,
+                task,
+                copies: (0..meant.count).collect(),
+                release: 0,
+            });
+        }
+    }
+    compile::compile(&snapshot, &requests, settings.goal)
+}
+
+/// Searches on as many threads as were asked for, with a line of progress where somebody looks on.
+fn search(problem: &Problem, settings: &Settings) -> Result<(Solution, Duration), Error> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(settings.threads)
+        .build()
+        .map_err(|error| Error::Machine(format!("cannot start threads: {error}")))?;
+    let started = Instant::now();
+    let (iterations, time) = match settings.limit {
+        Limit::Iterations(most) => (Some(most), None),
+        Limit::Time(most) => (None, Some(most)),
+    };
+    let expired = || time.is_some_and(|most| started.elapsed() >= most);
+    let options = solver::Options {
+        algorithm: settings.algorithm,
+        seed: settings.seed,
+        budget: Budget {
+            iterations,
+            expired: &expired,
+        },
+    };
+    let solution = progress::shown(problem.goal, settings.limit, |seen| {
+        let mut listener = |found: &solver::Improvement| seen.improved(found);
+        pool.install(|| solver::solve(problem, &options, None, &mut listener))
+    });
+    Ok((solution, started.elapsed()))
+}
+
+fn show(
+    out: &mut dyn Write,
+    format: Format,
+    input: &Input,
+    problem: &Problem,
+    solution: &Solution,
+    elapsed: Duration,
+) -> io::Result<()> {
+    let table = |is_wide| Table { input, problem, solution, elapsed, is_wide };
+    let document = || Document::new(problem, solution, elapsed);
+    match format {
+        Format::Table => table(false).write(out),
+        Format::Wide => table(true).write(out),
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut *out, &document())?;
+            writeln!(out)
+        }
+        Format::Yaml => {
+            let text = serde_saphyr::to_string(&document()).map_err(io::Error::other)?;
+            out.write_all(text.as_bytes())
+        }
+        Format::Svg => out.write_all(svg::svg(problem, solution).as_bytes()),
+    }
+}

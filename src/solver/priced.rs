@@ -1,0 +1,66 @@
+//! Price-guided greedy: the prices that prove the bound on flow time tell each copy what its room costs the
+//! others. Each takes the mode and place that it can best afford (Lagrangian heuristic: Fisher 1981; list
+//! orders from a relaxed schedule: Schulz and Skutella 2002).
+
+use std::sync::Arc;
+
+use crate::model::Algorithm;
+
+use super::bounds::{Bound, Prices, Relaxation, prices};
+use super::preference::{Preference, Tariff};
+use super::schedule::Recipe;
+use super::search::Search;
+
+/// Learns prices, raises the bound, and decodes what the prices suggest.
+pub(super) fn run(search: &mut Search) {
+    let Some(incumbent) = search.incumbent() else {
+        return;
+    };
+    let found = prices(&Relaxation::new(search.instance, &incumbent.counts));
+    let value = i64::try_from(found.bound).unwrap_or(i64::MAX);
+    search.raise_bound(Bound {
+        value,
+        name: "prices",
+    });
+    for pair in recipes(search, &found).chunks(2) {
+        if search.is_over() {
+            break;
+        }
+        search.evaluate_leaders(pair.to_vec(), Algorithm::Greedy);
+    }
+}
+
+/// The order of the starts in the relaxed schedule and that of the lists so far, with modes chosen at the prices
+/// or taken from the relaxed schedule.
+fn recipes(search: &Search, found: &Prices) -> Vec<Recipe> {
+    let instance = search.instance;
+    let Some(curve) = found.curves.iter().max_by_key(|curve| curve.pools.len()) else {
+        return Vec::new();
+    };
+    let tariff = Tariff::learnt(instance, &curve.pools, curve.width, &curve.prices);
+    let preference = Preference::Price(Arc::new(tariff));
+    let start = |copy: usize| found.places[instance.task_of[copy]].map_or(0.0, |(_, start)| start);
+    let mut by_start: Vec<usize> = (0..instance.copies()).collect();
+    if let Some((_, leader)) = search.leaders().first() {
+        by_start.clone_from(&leader.order);
+    }
+    let lists = by_start.clone();
+    by_start.sort_by(|&one, &other| start(one).total_cmp(&start(other)));
+    let open = vec![None; instance.copies()];
+    let relaxed: Vec<Option<usize>> = instance
+        .task_of
+        .iter()
+        .map(|&task| found.places[task].map(|(mode, _)| mode))
+        .collect();
+    let recipe = |order: &Vec<usize>, modes: &Vec<Option<usize>>| Recipe {
+        order: order.clone(),
+        modes: modes.clone(),
+        preference: preference.clone(),
+    };
+    vec![
+        recipe(&by_start, &open),
+        recipe(&lists, &open),
+        recipe(&by_start, &relaxed),
+        recipe(&lists, &relaxed),
+    ]
+}

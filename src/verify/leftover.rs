@@ -1,0 +1,163 @@
+//! No copy is left unplaced for which there is room.
+//!
+//! Under a static goal there is room if a mode fits beside everything that is placed. Under a timed goal holds
+//! and planned pods all end, so there is room, however late, if a mode fits what is free once they have.
+
+use std::collections::BTreeMap;
+
+use super::copies::Waiting;
+use super::order::Progress;
+use super::{Ground, Placed, Violation, amount, needs};
+use crate::model::{Millis, Mode, NodeClass, PlannedTask};
+
+/// What is left on some nodes of one class.
+struct Room {
+    class: usize,
+    left: Vec<i128>,
+    /// How many nodes have exactly this left.
+    nodes: usize,
+}
+
+/// Reports, of each task with room, the first copy that waits.
+pub(super) fn check(ground: &Ground, placed: &[Placed], waiting: &[Waiting], found: &mut Vec<Violation>) {
+    let progress = Progress::of(ground, placed);
+    let mut candidates: BTreeMap<usize, u32> = BTreeMap::new();
+    for copy in waiting {
+        if may_run(ground, &progress, &ground.problem.tasks[copy.task]) {
+            candidates.entry(copy.task).or_insert(copy.copy);
+        }
+    }
+    if candidates.is_empty() {
+        return;
+    }
+    let is_static = ground.problem.goal.is_static();
+    let rooms = if is_static {
+        rooms_beside(ground, placed)
+    } else {
+        rooms_at_last(ground)
+    };
+    let clear = if is_static { 0 } else { all_clear(ground, placed) };
+    for (index, copy) in candidates {
+        let task = &ground.problem.tasks[index];
+        let Some(mode) = task
+            .modes
+            .iter()
+            .position(|mode| fits(mode, &rooms, clear.max(task.release)))
+        else {
+            continue;
+        };
+        let copy = ground.copy_name(task, copy);
+        let pods = task.modes[mode].pods;
+        found.push(Violation::LeftOut { copy, mode, pods });
+    }
+}
+
+/// Whether nothing but room can keep a copy of the task from a place.
+fn may_run(ground: &Ground, progress: &Progress, task: &PlannedTask) -> bool {
+    if ground.problem.goal.is_static() {
+        task.release <= 0
+    } else {
+        !task.after.iter().any(|&before| progress.is_open(before))
+    }
+}
+
+/// The first moment at which nothing of the plan and no hold is in force any more.
+fn all_clear(ground: &Ground, placed: &[Placed]) -> Millis {
+    let ends = placed.iter().map(|one| one.assignment.end);
+    let holds = ground.problem.classes.iter().flat_map(|class| &class.holds);
+    ends.chain(holds.map(|hold| hold.until)).fold(0, Millis::max)
+}
+
+/// What each class has free once nothing of our own runs.
+fn rooms_at_last(ground: &Ground) -> Vec<Room> {
+    let classes = ground.problem.classes.iter().enumerate();
+    classes
+        .map(|(index, class)| Room {
+            class: index,
+            left: class.free.iter().copied().map(i128::from).collect(),
+            nodes: class.nodes.len(),
+        })
+        .collect()
+}
+
+/// What is left on each node beside the most that holds ever use of it and all that is placed there; equal rooms
+/// of a class are counted together.
+fn rooms_beside(ground: &Ground, placed: &[Placed]) -> Vec<Room> {
+    let classes = ground.problem.classes.iter();
+    let empty: Vec<Vec<i128>> = classes.map(left_by_holds).collect();
+    let mut nodes: BTreeMap<usize, Vec<i128>> = BTreeMap::new();
+    for one in placed {
+        for &node in &one.assignment.nodes {
+            let Some((class, _)) = ground.class(node) else {
+                continue;
+            };
+            let left = nodes.entry(node).or_insert_with(|| empty[class].clone());
+            for (resource, need) in needs(&one.mode.demand) {
+                if let Some(left) = left.get_mut(resource) {
+                    *left -= i128::from(need);
+                }
+            }
+        }
+    }
+    let mut counts: BTreeMap<(usize, &[i128]), usize> = BTreeMap::new();
+    for node in 0..ground.problem.nodes.len() {
+        if let Some((class, _)) = ground.class(node) {
+            let left = nodes.get(&node).unwrap_or(&empty[class]);
+            *counts.entry((class, left)).or_default() += 1;
+        }
+    }
+    let room = |((class, left), nodes): ((usize, &[i128]), usize)| Room {
+        class,
+        left: left.to_vec(),
+        nodes,
+    };
+    counts.into_iter().map(room).collect()
+}
+
+/// What a class has free beside the most that its holds ever use of each resource.
+fn left_by_holds(class: &NodeClass) -> Vec<i128> {
+    let peak = |resource: usize| {
+        let holds = class.holds.iter().zip(&class.held);
+        let mut changes: Vec<(Millis, i128)> = holds
+            .filter(|(hold, _)| hold.from < hold.until && hold.until > 0)
+            .flat_map(|(hold, demand)| {
+                let need = i128::from(amount(demand, resource).max(0));
+                [(hold.from, need), (hold.until, -need)]
+            })
+            .collect();
+        // Of one moment the ends come first: their change is negative.
+        changes.sort_unstable();
+        let sums = changes.iter().scan(0i128, |sum, (_, change)| {
+            *sum += change;
+            Some(*sum)
+        });
+        sums.fold(0, i128::max)
+    };
+    let free = class.free.iter().enumerate();
+    free.map(|(resource, &free)| i128::from(free) - peak(resource))
+        .collect()
+}
+
+/// Whether one copy fits in this mode, with an end that 64 bits can say if it starts when all is clear.
+fn fits(mode: &Mode, rooms: &[Room], clear: Millis) -> bool {
+    let wanted = u128::from(mode.pods);
+    let mut slots = 0u128;
+    for room in rooms {
+        let run = mode.run_on(room.class);
+        if run.is_some_and(|run| clear.checked_add(run.duration).is_some()) {
+            slots = slots.saturating_add(slots_in(room, mode).saturating_mul(room.nodes as u128));
+            if slots >= wanted {
+                return wanted > 0;
+            }
+        }
+    }
+    false
+}
+
+/// How many pods of the mode go into each node of the room; at most as many as there are.
+fn slots_in(room: &Room, mode: &Mode) -> u128 {
+    needs(&mode.demand).fold(u128::from(mode.pods), |slots, (resource, need)| {
+        let left = room.left.get(resource).copied().unwrap_or(0).max(0);
+        slots.min((left / i128::from(need)).unsigned_abs())
+    })
+}
