@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// Each line was read by `kubectl create --dry-run=client -o json` (sigs.k8s.io/yaml 1.6).
+    /// Each line is what sigs.k8s.io/yaml 1.6, with which kubectl reads, makes of `a: TEXT`.
     #[test]
     fn plain_scalars_mean_what_kubectl_reads() {
         for (text, wanted) in [
@@ -107,7 +107,13 @@ mod tests {
             ("4Gi", json!("4Gi")),
             ("500m", json!("500m")),
             ("1.2.3", json!("1.2.3")),
-            ("-", json!("-")),
+            ("0o17", json!(15)),
+            ("-0b11", json!(-3)),
+            ("-0", json!(0)),
+            ("0.0", json!(0)),
+            ("0b2", json!("0b2")),
+            ("_1", json!("_1")),
+            ("1e400", json!("1e400")),
             (".", json!(".")),
             ("2001-12-14", json!("2001-12-14")),
             ("1h30m", json!("1h30m")),

@@ -1,0 +1,6 @@
+//! `taskbatch plan` and the small commands, through the program itself, without any cluster.
+
+mod faults;
+mod formats;
+mod plans;
+mod program;
