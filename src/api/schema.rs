@@ -238,6 +238,7 @@ pub fn metadata_faults(metadata: &Value) -> Vec<Fault> {
             "metadata.name",
             format!("Invalid value: {name:?}: must be 1 to 253 lower case letters, digits, '-' and '.', such as my-batch"),
         )),
+        Value::Null if !metadata.is_null() && !metadata.is_object() => {}
         Value::Null => found.push(Fault::new("metadata.name", "Required value: a name, such as my-batch")),
         _ => {}
     }

@@ -146,28 +146,19 @@ impl<'a> Decoder<'a> {
             Some(mode) => mode..mode + 1,
             None => 0..task.modes.len(),
         };
-        let is_choice = modes.len() > 1;
         let mut best: Option<Place> = None;
         for index in modes {
             let mode = &task.modes[index];
-            if let Some(best) = best.as_ref().filter(|_| mode.gangs.is_empty()) {
-                let soonest = soonest_end(&self.timelines, mode, from);
-                if preference.floor(task, mode, soonest) > best.rank.cost {
-                    continue;
-                }
+            if self.is_hopeless(task, mode, preference, from, best.as_ref()) {
+                continue;
             }
             // Where the earliest end is the best, later ends need not be looked for.
-            let ends_only = matches!(preference, Preference::EarliestEnd);
-            let latest = best
+            let known = best
                 .as_ref()
-                .filter(|_| ends_only)
-                .map_or(Millis::MAX, |best| best.rank.end);
+                .filter(|_| matches!(preference, Preference::EarliestEnd));
+            let latest = known.map_or(Millis::MAX, |best| best.rank.end);
             let mut offer = |start: Millis, end: Millis, leftover: f64, picks: Picks| {
-                let cost = if is_choice {
-                    preference.cost(task, mode, start, end)
-                } else {
-                    0.0
-                };
+                let cost = preference.cost(task, mode, start, end);
                 let rank = Rank {
                     cost,
                     end,
@@ -190,6 +181,21 @@ impl<'a> Decoder<'a> {
             }
         }
         best
+    }
+
+    /// Whether even the soonest place of the mode would be worse than the best one known.
+    fn is_hopeless(
+        &self,
+        task: &TaskView,
+        mode: &ModeView,
+        preference: &Preference,
+        from: Millis,
+        best: Option<&Place>,
+    ) -> bool {
+        best.is_some_and(|best| {
+            let soonest = soonest_end(&self.timelines, mode, from);
+            preference.floor(task, mode, soonest) > best.rank.cost
+        })
     }
 
     fn commit(&mut self, copy: usize, task: &TaskView, place: Place) {

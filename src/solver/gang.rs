@@ -49,36 +49,81 @@ fn enough_nodes(
 ) -> Option<Millis> {
     let mut start = from;
     for part in &gang.parts {
-        let mut room: Vec<(Millis, u64)> = Vec::new();
-        for run in &mode.runs[part.runs.clone()] {
-            let timeline = &mut timelines[run.class];
-            let fresh = timeline.untouched();
-            for node in 0..timeline.touched() + usize::from(fresh > 0) {
-                let is_fresh = node == timeline.touched();
-                let soonest = if is_fresh {
-                    from
-                } else {
-                    timeline.soonest_on(run.group, node).max(from)
-                };
-                let nodes = if is_fresh { fresh as u64 } else { 1 };
-                let found =
-                    timeline
-                        .profile(node)
-                        .earliest(&mode.request.need, gang.duration, soonest);
-                if let Some(start) = found {
-                    room.push((start, u64::from(run.slots).saturating_mul(nodes)));
-                }
-            }
-        }
-        room.sort_unstable();
-        let mut slots = 0u64;
-        let (enough, _) = room.into_iter().find(|(_, more)| {
-            slots = slots.saturating_add(*more);
-            slots >= u64::from(part.pods)
-        })?;
-        start = start.max(enough);
+        start = start.max(enough_for(timelines, mode, gang.duration, part, from)?);
     }
     Some(start)
+}
+
+/// A node, or several untouched ones, where no pod starts before `soonest`.
+struct Prospect {
+    soonest: Millis,
+    run: usize,
+    node: usize,
+    slots: u64,
+    is_exact: bool,
+}
+
+/// The same for one part. The keys of the timelines tell which nodes come first; only these are looked at.
+fn enough_for(
+    timelines: &mut [Timeline],
+    mode: &ModeView,
+    duration: Millis,
+    part: &Part,
+    from: Millis,
+) -> Option<Millis> {
+    let mut prospects = Vec::new();
+    for index in part.runs.clone() {
+        let run = &mode.runs[index];
+        let timeline = &timelines[run.class];
+        let (first, slots) = (timeline.touched(), u64::from(run.slots));
+        for node in 0..first {
+            let soonest = timeline.soonest_known(run.group, node).max(from);
+            prospects.push(Prospect {
+                soonest,
+                run: index,
+                node,
+                slots,
+                is_exact: false,
+            });
+        }
+        if timeline.untouched() > 0 {
+            let slots = slots.saturating_mul(timeline.untouched() as u64);
+            prospects.push(Prospect {
+                soonest: from,
+                run: index,
+                node: first,
+                slots,
+                is_exact: false,
+            });
+        }
+    }
+    loop {
+        prospects.sort_unstable_by_key(|prospect| (prospect.soonest, prospect.run, prospect.node));
+        let mut slots = 0u64;
+        let last = prospects.iter().position(|prospect| {
+            slots = slots.saturating_add(prospect.slots);
+            slots >= u64::from(part.pods)
+        })?;
+        let enough = prospects[last].soonest;
+        if enough == Millis::MAX || prospects[..=last].iter().all(|prospect| prospect.is_exact) {
+            return Some(enough);
+        }
+        for prospect in prospects[..=last]
+            .iter_mut()
+            .filter(|prospect| !prospect.is_exact)
+        {
+            let run = &mode.runs[prospect.run];
+            let timeline = &mut timelines[run.class];
+            if prospect.node < timeline.touched() {
+                let soonest = timeline.soonest_on(run.group, prospect.node);
+                prospect.soonest = prospect.soonest.max(soonest);
+            }
+            let profile = timeline.profile(prospect.node);
+            let found = profile.earliest(&mode.request.need, duration, prospect.soonest);
+            prospect.soonest = found.unwrap_or(Millis::MAX);
+            prospect.is_exact = true;
+        }
+    }
 }
 
 fn pick_all(
@@ -102,41 +147,7 @@ fn pick(
     part: &Part,
     start: Millis,
 ) -> Option<Vec<Pick>> {
-    let mut rooms: Vec<Pick> = Vec::new();
-    for index in part.runs.clone() {
-        let run = &mode.runs[index];
-        let timeline = &timelines[run.class];
-        let most = u64::from(run.slots.min(part.pods));
-        let slots = |node: usize| {
-            let profile = timeline.profile(node);
-            let free = if duration > 0 {
-                profile.slots(&mode.request, start, duration, most)
-            } else {
-                most
-            };
-            u32::try_from(free).unwrap_or(u32::MAX)
-        };
-        let touched = (0..timeline.touched()).map(|node| Pick {
-            run: index,
-            node,
-            pods: slots(node),
-        });
-        rooms.extend(touched.filter(|room| room.pods > 0));
-        if timeline.untouched() > 0 {
-            let (first, pods) = (timeline.touched(), slots(timeline.touched()));
-            let nodes = part.pods.div_ceil(pods.max(1)) as usize;
-            let fresh = first..first + nodes.min(timeline.untouched());
-            rooms.extend(
-                fresh
-                    .map(|node| Pick {
-                        run: index,
-                        node,
-                        pods,
-                    })
-                    .filter(|room| room.pods > 0),
-            );
-        }
-    }
+    let mut rooms = rooms(timelines, mode, duration, part, start);
     rooms.sort_by_key(|room| (Reverse(room.pods), room.run, room.node));
     let mut left = part.pods;
     let mut picks = Vec::new();
@@ -146,17 +157,61 @@ fn pick(
             left -= room.pods;
             continue;
         }
-        let tightest = rooms[position..]
+        let enough = rooms[position..]
             .iter()
-            .take_while(|room| room.pods >= left)
-            .min_by_key(|room| room.pods);
+            .take_while(|room| room.pods >= left);
+        let tightest = enough.min_by_key(|room| room.pods).unwrap_or(room);
         picks.push(Pick {
             pods: left,
-            ..*tightest.unwrap_or(room)
+            ..*tightest
         });
         return Some(picks);
     }
     None
+}
+
+/// The nodes with room at this start, each with the pods that fit; no more untouched ones than can be needed.
+fn rooms(
+    timelines: &[Timeline],
+    mode: &ModeView,
+    duration: Millis,
+    part: &Part,
+    start: Millis,
+) -> Vec<Pick> {
+    let mut rooms = Vec::new();
+    for index in part.runs.clone() {
+        let run = &mode.runs[index];
+        let timeline = &timelines[run.class];
+        let most = u64::from(run.slots.min(part.pods));
+        let pods = |node: usize| {
+            let profile = timeline.profile(node);
+            let free = if duration > 0 {
+                profile.slots(&mode.request, start, duration, most)
+            } else {
+                most
+            };
+            u32::try_from(free).unwrap_or(u32::MAX)
+        };
+        let first = timeline.touched();
+        let free = (0..first).filter(|&node| timeline.soonest_known(run.group, node) <= start);
+        rooms.extend(free.map(|node| Pick {
+            run: index,
+            node,
+            pods: pods(node),
+        }));
+        if timeline.untouched() > 0 {
+            let pods = pods(first);
+            let nodes = part.pods.div_ceil(pods.max(1)) as usize;
+            let fresh = first..first + nodes.min(timeline.untouched());
+            rooms.extend(fresh.map(|node| Pick {
+                run: index,
+                node,
+                pods,
+            }));
+        }
+    }
+    rooms.retain(|room| room.pods > 0);
+    rooms
 }
 
 /// The first time after this one at which something changes on a node that the gang may use.

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::model::{Goal, Millis, Mode, NodeClass, Problem, Run, ceil_i64, exact};
+use crate::model::{Goal, Millis, Mode, NodeClass, Problem, Run};
 
+use super::cheapest::keep_cheapest;
 use super::profile::{Profile, Request};
 use super::timeline::Group;
 
@@ -294,69 +295,6 @@ fn first_with_room(problem: &Problem, runs: &[RunView], pods: u32) -> Option<usi
         slots += u128::from(run.slots) * problem.classes[run.class].nodes.len() as u128;
         slots >= u128::from(pods)
     })
-}
-
-/// Price of one pod of this run that lasts so long, in millionths, rounded up; saturates.
-pub(super) fn pod_cost(run: &Run, duration: Millis) -> i64 {
-    if duration == run.duration {
-        return run.cost;
-    }
-    ceil_i64(&(&run.price * exact(duration))).unwrap_or(i64::MAX)
-}
-
-/// The least cost of the mode, and of its runs and spreads only those that have it.
-///
-/// All pods of a gang last as long as the slowest. For each duration that this can be, the pods go to the
-/// classes that are cheapest for that long; the least over all durations is the least of the mode.
-fn keep_cheapest(problem: &Problem, mode: &Mode, view: &mut ModeView) -> Option<i64> {
-    let cost = |run: &RunView, duration| {
-        mode.run_on(run.class)
-            .map_or(i64::MAX, |run| pod_cost(run, duration))
-    };
-    if view.gangs.is_empty() {
-        let least = view.runs.iter().map(|run| cost(run, run.duration)).min()?;
-        view.runs.retain(|run| cost(run, run.duration) == least);
-        return Some(least);
-    }
-    let mut least: Option<(i64, Gang)> = None;
-    for gang in &view.gangs {
-        let most = gang
-            .parts
-            .iter()
-            .map(|part| part.runs.end)
-            .max()
-            .unwrap_or(0);
-        let mut cheapest: Vec<usize> = (0..most).collect();
-        cheapest.sort_by_key(|&run| cost(&view.runs[run], gang.duration));
-        let (mut left, mut total, mut parts) = (u64::from(view.pods), 0i64, Vec::new());
-        for run in cheapest {
-            let room = u64::from(view.runs[run].slots)
-                * problem.classes[view.runs[run].class].nodes.len() as u64;
-            let pods = u32::try_from(room.min(left)).unwrap_or(u32::MAX);
-            if pods > 0 {
-                left -= u64::from(pods);
-                total = total.saturating_add(
-                    cost(&view.runs[run], gang.duration).saturating_mul(i64::from(pods)),
-                );
-                parts.push(Part {
-                    pods,
-                    runs: run..run + 1,
-                });
-            }
-        }
-        if least.as_ref().is_none_or(|(cost, _)| total < *cost) {
-            least = Some((
-                total,
-                Gang {
-                    duration: gang.duration,
-                    parts,
-                },
-            ));
-        }
-    }
-    let (cost, gang) = least?;
-    view.gangs = vec![gang];
-    Some(cost)
 }
 
 /// Gives every run its group of demands, and returns the groups of each class.

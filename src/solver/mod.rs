@@ -13,6 +13,7 @@
 
 mod bounds;
 mod budget;
+mod cheapest;
 mod decoder;
 mod gang;
 mod genetic;

@@ -19,8 +19,8 @@ const BLOCK: usize = 64;
 /// Passes over all copies in search of modes of more value.
 const MOST_PASSES: usize = 8;
 
-/// Nodes that a copy in search of a better mode may look at, over all copies; beyond, it stays on its own.
-const MOST_LOOKS: usize = 20_000_000;
+/// Copies look for a better mode on all nodes as long as modes x nodes is not more; else on their own one.
+const MOST_LOOKS: usize = 10_000_000;
 
 /// Decodes recipes for the static goals; keeps its memory from one to the next.
 pub(super) struct Packing<'a> {
@@ -117,7 +117,12 @@ impl<'a> Packing<'a> {
     fn raise_values(&mut self, recipe: &Recipe) -> bool {
         let mut moved = false;
         let nodes: usize = self.known.iter().sum();
-        let may_roam = recipe.order.len().saturating_mul(nodes) <= MOST_LOOKS;
+        let modes: usize = recipe
+            .order
+            .iter()
+            .map(|&copy| self.instance.task(copy).modes.len())
+            .sum();
+        let may_roam = modes.saturating_mul(nodes) <= MOST_LOOKS;
         for &copy in &recipe.order {
             let Some(placed) = self.schedule.placed[copy].clone() else {
                 continue;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::Millis;
 
+use super::bounds::Curve;
 use super::instance::{Instance, ModeView, TaskView};
 
 /// What a copy without a fixed mode looks for. Equal places go to the earlier end, then to less work.
@@ -97,17 +98,19 @@ impl Tariff {
         }
     }
 
-    /// The prices of the fluid schedule, and in some pools constant ones in cells of this width from 0 on.
-    pub fn learnt(instance: &Instance, pools: &[usize], width: f64, prices: &[f64]) -> Self {
+    /// Learnt prices where there are some, else those of the fluid schedule.
+    pub fn learnt(instance: &Instance, curves: &[Curve]) -> Self {
         let mut tariff = Self::fluid(instance, 1.0);
-        let mut sum = 0.0;
-        let mut corners = Vec::with_capacity(prices.len() + 1);
-        for (cell, price) in prices.iter().chain([&0.0]).enumerate() {
-            corners.push((cell as f64 * width, sum, *price));
-            sum += price * width;
-        }
-        for &pool in pools {
-            tariff.pools[pool].clone_from(&corners);
+        for curve in curves {
+            let mut sum = 0.0;
+            let mut corners = Vec::with_capacity(curve.prices.len() + 1);
+            for (cell, price) in curve.prices.iter().chain([&0.0]).enumerate() {
+                corners.push((cell as f64 * curve.width, sum, *price));
+                sum += price * curve.width;
+            }
+            for &pool in &curve.pools {
+                tariff.pools[pool].clone_from(&corners);
+            }
         }
         tariff
     }

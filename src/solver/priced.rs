@@ -34,10 +34,10 @@ pub(super) fn run(search: &mut Search) {
 /// or taken from the relaxed schedule.
 fn recipes(search: &Search, found: &Prices) -> Vec<Recipe> {
     let instance = search.instance;
-    let Some(curve) = found.curves.iter().max_by_key(|curve| curve.pools.len()) else {
+    if found.curves.is_empty() {
         return Vec::new();
-    };
-    let tariff = Tariff::learnt(instance, &curve.pools, curve.width, &curve.prices);
+    }
+    let tariff = Tariff::learnt(instance, &found.curves);
     let preference = Preference::Price(Arc::new(tariff));
     let start = |copy: usize| found.places[instance.task_of[copy]].map_or(0.0, |(_, start)| start);
     let mut by_start: Vec<usize> = (0..instance.copies()).collect();

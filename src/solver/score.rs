@@ -2,7 +2,8 @@
 
 use crate::model::{Goal, Millis};
 
-use super::instance::{Instance, pod_cost};
+use super::cheapest::pod_cost;
+use super::instance::Instance;
 use super::schedule::{Placed, Schedule};
 
 /// Less is better, in this order.

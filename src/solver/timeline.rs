@@ -148,6 +148,11 @@ impl Timeline {
         keys.least.iter().copied().fold(fresh, Millis::min)
     }
 
+    /// No pod of the group starts on this touched node before this; may be out of date, then it is too low.
+    pub fn soonest_known(&self, group: usize, node: usize) -> Millis {
+        self.groups[group].1.each[node]
+    }
+
     /// No pod of the group starts on this touched node before this; exact for the group's own need.
     pub fn soonest_on(&mut self, group: usize, node: usize) -> Millis {
         let (group, keys) = &mut self.groups[group];

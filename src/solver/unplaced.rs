@@ -83,27 +83,27 @@ fn explain_task(
 
 /// What the smallest mode lacks on the nodes that it may use.
 fn waiting(instance: &Instance, mode: &ModeView, free: &[Option<Vec<i64>>]) -> Explanation {
-    let classes = &instance.problem.classes;
-    let nodes: Vec<usize> = mode
+    let classes = mode
         .runs
         .iter()
-        .flat_map(|run| classes[run.class].nodes.iter().copied())
+        .map(|run| &instance.problem.classes[run.class]);
+    let nodes: Vec<usize> = classes
+        .flat_map(|class| class.nodes.iter().copied())
         .collect();
     let freest = |resource: usize| {
-        nodes
+        let free = nodes
             .iter()
-            .filter_map(|&node| Some(free[node].as_ref()?[resource]))
-            .max()
-            .unwrap_or(0)
-            .max(0)
+            .filter_map(|&node| Some(free[node].as_ref()?[resource]));
+        free.max().unwrap_or(0).max(0)
     };
-    let short = (0..instance.problem.resources.len())
+    let resources = 0..instance.problem.resources.len();
+    let plural = if nodes.len() == 1 { "node" } else { "nodes" };
+    let short = resources
+        .clone()
         .find(|&resource| mode.request.need[resource] > freest(resource));
-    let count = nodes.len();
-    let plural = if count == 1 { "node" } else { "nodes" };
     let Some(resource) = short else {
-        let all: Vec<String> = (0..instance.problem.resources.len())
-            .filter(|&resource| mode.request.usage[resource] > 0)
+        let used = resources.filter(|&resource| mode.request.usage[resource] > 0);
+        let all: Vec<String> = used
             .map(|resource| {
                 amount(
                     &instance.problem.resources[resource],
@@ -116,10 +116,9 @@ fn waiting(instance: &Instance, mode: &ModeView, free: &[Option<Vec<i64>>]) -> E
         } else {
             format!("{} pods, each with ", mode.pods)
         };
-        let message = format!(
-            "needs {pods}{}; {count} {plural} have not all of it free at once",
-            all.join(", ")
-        );
+        let (all, count) = (all.join(", "), nodes.len());
+        let message =
+            format!("needs {pods}{all}; {count} {plural} have not all of it free at once");
         return (
             Reason::WaitingForCapacity,
             message,
@@ -128,10 +127,10 @@ fn waiting(instance: &Instance, mode: &ModeView, free: &[Option<Vec<i64>>]) -> E
     };
     let name = &instance.problem.resources[resource];
     let (need, most) = (mode.request.usage[resource], freest(resource));
+    let (needs, has) = (amount(name, need), quantity(name, most));
     let message = format!(
-        "needs {} on one node; the freest of {count} {plural} has {} free",
-        amount(name, need),
-        quantity(name, most)
+        "needs {needs} on one node; the freest of {} {plural} has {has} free",
+        nodes.len()
     );
     let fix = format!(
         "{} more on that node",

@@ -3,7 +3,7 @@
 //! Intervals are half open, so only the moments at which something changes are looked at. A resource counts only
 //! while a planned pod uses some of it: what others hold already is not the plan's doing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Ground, Placed, Violation, amount, needs};
 use crate::model::{Millis, NodeClass};
@@ -48,7 +48,13 @@ pub(super) fn check(ground: &Ground, placed: &[Placed], found: &mut Vec<Violatio
     }
 }
 
-fn add<'a>(list: &mut Vec<Change<'a>>, from: Millis, until: Millis, demand: &'a [i64], planned: bool) {
+fn add<'a>(
+    list: &mut Vec<Change<'a>>,
+    from: Millis,
+    until: Millis,
+    demand: &'a [i64],
+    planned: bool,
+) {
     if from < until {
         for (at, sign) in [(from, 1), (until, -1)] {
             list.push(Change {
@@ -70,7 +76,13 @@ struct Use {
 }
 
 /// Goes through the changes of a node in time, and reports each resource the first time that it is overloaded.
-fn sweep(ground: &Ground, node: usize, class: &NodeClass, changes: &[Change], found: &mut Vec<Violation>) {
+fn sweep(
+    ground: &Ground,
+    node: usize,
+    class: &NodeClass,
+    changes: &[Change],
+    found: &mut Vec<Violation>,
+) {
     let width = changes
         .iter()
         .map(|change| change.demand.len())
@@ -106,19 +118,16 @@ fn sweep(ground: &Ground, node: usize, class: &NodeClass, changes: &[Change], fo
     }
 }
 
-/// A copy that takes no time holds nothing, but its pods must still fit an empty node.
+/// A copy that takes no time holds nothing, so its pods do not disturb each other, but each must fit its node.
 fn check_alone(ground: &Ground, one: &Placed, found: &mut Vec<Violation>) {
-    let mut pods: BTreeMap<usize, i128> = BTreeMap::new();
-    for &node in &one.assignment.nodes {
-        *pods.entry(node).or_default() += 1;
-    }
-    for (node, count) in pods {
+    let nodes: BTreeSet<usize> = one.assignment.nodes.iter().copied().collect();
+    for node in nodes {
         let Some((_, class)) = ground.class(node) else {
             continue;
         };
-        for (resource, need) in needs(&one.mode.demand) {
-            let (demand, free) = (count * i128::from(need), amount(&class.free, resource));
-            if demand > i128::from(free) {
+        for (resource, demand) in needs(&one.mode.demand) {
+            let free = amount(&class.free, resource);
+            if demand > free {
                 found.push(Violation::TooLarge {
                     copy: ground.copy_name(one.task, one.assignment.copy),
                     node: ground.node_name(node),

@@ -53,7 +53,8 @@ fn asked<'a>(ground: &Ground<'a>) -> BTreeMap<Key<'a>, Entry> {
             .map(move |&copy| ((batch, task.name.as_str(), copy), Some(index)))
     });
     let unplaceable = problem.unplaceable.iter();
-    let unplaceable = unplaceable.map(|copy| ((copy.batch.as_str(), copy.task.as_str(), copy.copy), None));
+    let unplaceable =
+        unplaceable.map(|copy| ((copy.batch.as_str(), copy.task.as_str(), copy.copy), None));
     let entry = |task| Entry {
         task,
         assigned: 0,
@@ -88,9 +89,17 @@ fn count_assigned<'a>(
     }
 }
 
-fn count_unplaced<'a>(plan: &'a Plan, entries: &mut BTreeMap<Key<'a>, Entry>, found: &mut Vec<Violation>) {
+fn count_unplaced<'a>(
+    plan: &'a Plan,
+    entries: &mut BTreeMap<Key<'a>, Entry>,
+    found: &mut Vec<Violation>,
+) {
     for unplaced in &plan.unplaced {
-        let key = (unplaced.batch.as_str(), unplaced.task.as_str(), unplaced.copy);
+        let key = (
+            unplaced.batch.as_str(),
+            unplaced.task.as_str(),
+            unplaced.copy,
+        );
         match entries.get_mut(&key) {
             Some(entry) => entry.unplaced += 1,
             None => found.push(Violation::NotAsked { copy: named(key) }),

@@ -38,7 +38,8 @@ impl ProblemWords for Problem {
     fn with_nodes(mut self, count: usize, free: &[i64]) -> Self {
         let first = self.nodes.len();
         let nodes: Vec<usize> = (first..first + count).collect();
-        self.nodes.extend(nodes.iter().map(|node| format!("n{node}")));
+        self.nodes
+            .extend(nodes.iter().map(|node| format!("n{node}")));
         self.classes.push(NodeClass {
             nodes,
             free: free.to_vec(),

@@ -19,7 +19,12 @@ struct Room {
 }
 
 /// Reports, of each task with room, the first copy that waits.
-pub(super) fn check(ground: &Ground, placed: &[Placed], waiting: &[Waiting], found: &mut Vec<Violation>) {
+pub(super) fn check(
+    ground: &Ground,
+    placed: &[Placed],
+    waiting: &[Waiting],
+    found: &mut Vec<Violation>,
+) {
     let progress = Progress::of(ground, placed);
     let mut candidates: BTreeMap<usize, u32> = BTreeMap::new();
     for copy in waiting {
@@ -36,13 +41,20 @@ pub(super) fn check(ground: &Ground, placed: &[Placed], waiting: &[Waiting], fou
     } else {
         rooms_at_last(ground)
     };
-    let clear = if is_static { 0 } else { all_clear(ground, placed) };
+    let clear = all_clear(ground, placed);
+    let from = |task: &PlannedTask| {
+        if is_static {
+            0
+        } else {
+            clear.max(task.release)
+        }
+    };
     for (index, copy) in candidates {
         let task = &ground.problem.tasks[index];
         let Some(mode) = task
             .modes
             .iter()
-            .position(|mode| fits(mode, &rooms, clear.max(task.release)))
+            .position(|mode| fits(mode, &rooms, from(task)))
         else {
             continue;
         };
@@ -54,18 +66,15 @@ pub(super) fn check(ground: &Ground, placed: &[Placed], waiting: &[Waiting], fou
 
 /// Whether nothing but room can keep a copy of the task from a place.
 fn may_run(ground: &Ground, progress: &Progress, task: &PlannedTask) -> bool {
-    if ground.problem.goal.is_static() {
-        task.release <= 0
-    } else {
-        !task.after.iter().any(|&before| progress.is_open(before))
-    }
+    ground.problem.goal.is_static() || !task.after.iter().any(|&before| progress.is_open(before))
 }
 
 /// The first moment at which nothing of the plan and no hold is in force any more.
 fn all_clear(ground: &Ground, placed: &[Placed]) -> Millis {
     let ends = placed.iter().map(|one| one.assignment.end);
     let holds = ground.problem.classes.iter().flat_map(|class| &class.holds);
-    ends.chain(holds.map(|hold| hold.until)).fold(0, Millis::max)
+    ends.chain(holds.map(|hold| hold.until))
+        .fold(0, Millis::max)
 }
 
 /// What each class has free once nothing of our own runs.
@@ -138,13 +147,13 @@ fn left_by_holds(class: &NodeClass) -> Vec<i128> {
         .collect()
 }
 
-/// Whether one copy fits in this mode, with an end that 64 bits can say if it starts when all is clear.
-fn fits(mode: &Mode, rooms: &[Room], clear: Millis) -> bool {
+/// Whether one copy fits in this mode, with an end that 64 bits can say if it starts there.
+fn fits(mode: &Mode, rooms: &[Room], start: Millis) -> bool {
     let wanted = u128::from(mode.pods);
     let mut slots = 0u128;
     for room in rooms {
         let run = mode.run_on(room.class);
-        if run.is_some_and(|run| clear.checked_add(run.duration).is_some()) {
+        if run.is_some_and(|run| start.checked_add(run.duration).is_some()) {
             slots = slots.saturating_add(slots_in(room, mode).saturating_mul(room.nodes as u128));
             if slots >= wanted {
                 return wanted > 0;

@@ -47,7 +47,9 @@ impl Progress {
 
     /// Whether some copy of a task is unplaced. A task that is not in the problem never runs.
     pub(super) fn is_open(&self, task: usize) -> bool {
-        self.tasks.get(task).is_none_or(|done| done.placed < done.copies)
+        self.tasks
+            .get(task)
+            .is_none_or(|done| done.placed < done.copies)
     }
 }
 
@@ -66,7 +68,8 @@ pub(super) fn check(ground: &Ground, placed: &[Placed], found: &mut Vec<Violatio
 fn judge(ground: &Ground, progress: &Progress, one: &Placed, before: usize) -> Option<Violation> {
     let copy = || ground.copy_name(one.task, one.assignment.copy);
     let start = one.assignment.start;
-    let (Some(task), Some(done)) = (ground.problem.tasks.get(before), progress.tasks.get(before)) else {
+    let (Some(task), Some(done)) = (ground.problem.tasks.get(before), progress.tasks.get(before))
+    else {
         return Some(Violation::DependencyUnplaced {
             copy: copy(),
             dependency: format!("task #{before}"),

@@ -13,7 +13,11 @@ pub(super) struct Placed<'a> {
 }
 
 /// Follows the indices of every assignment, and leaves out those that point to nothing.
-pub(super) fn read<'a>(ground: &Ground<'a>, plan: &'a Plan, found: &mut Vec<Violation>) -> Vec<Placed<'a>> {
+pub(super) fn read<'a>(
+    ground: &Ground<'a>,
+    plan: &'a Plan,
+    found: &mut Vec<Violation>,
+) -> Vec<Placed<'a>> {
     let mut placed = Vec::with_capacity(plan.assignments.len());
     for assignment in &plan.assignments {
         // A task that is not there has been reported where the copies are counted.
@@ -48,8 +52,9 @@ fn follow<'a>(
             nodes: assignment.nodes.len(),
         }));
     }
-    let run =
-        |&node| run_on(ground, mode, node).ok_or_else(|| Box::new(stray(ground, assignment, task, node)));
+    let run = |&node| {
+        run_on(ground, mode, node).ok_or_else(|| Box::new(stray(ground, assignment, task, node)))
+    };
     let runs = assignment.nodes.iter().map(run).collect::<Result<_, _>>()?;
     Ok(Placed {
         assignment,
@@ -76,25 +81,26 @@ fn stray(ground: &Ground, assignment: &Assignment, task: &PlannedTask, node: usi
     }
 }
 
-/// Starts are neither in the past nor before the release, under a static goal all at 0, and the end follows from
-/// the slowest node.
+/// Starts are neither in the past nor before the release, and the end follows from the slowest node. A static goal
+/// has no time axis: everything starts at 0, whatever its release.
 pub(super) fn check_times(ground: &Ground, placed: &[Placed], found: &mut Vec<Violation>) {
     let goal = ground.problem.goal;
     for one in placed {
-        let Assignment { start, end, copy, .. } = *one.assignment;
+        let Assignment {
+            start, end, copy, ..
+        } = *one.assignment;
         let copy = || ground.copy_name(one.task, copy);
         let earliest = one.task.release.max(0);
-        if start < earliest {
+        if goal.is_static() && start != 0 {
+            let copy = copy();
+            found.push(Violation::NotAtOnce { copy, start, goal });
+        } else if !goal.is_static() && start < earliest {
             let copy = copy();
             found.push(Violation::TooEarly {
                 copy,
                 start,
                 earliest,
             });
-        }
-        if goal.is_static() && start != 0 {
-            let copy = copy();
-            found.push(Violation::NotAtOnce { copy, start, goal });
         }
         let pods = one.runs.iter().zip(&one.assignment.nodes);
         let Some((slowest, &node)) = pods.max_by_key(|(run, _)| run.duration) else {

@@ -6,17 +6,24 @@ use num_traits::{Signed, ToPrimitive, Zero};
 use super::{Placed, Violation};
 use crate::model::{Exact, Goal, Millis, Outcome, Problem, Solution};
 
-pub(super) fn check(problem: &Problem, solution: &Solution, placed: &[Placed], found: &mut Vec<Violation>) {
+pub(super) fn check(
+    problem: &Problem,
+    solution: &Solution,
+    placed: &[Placed],
+    found: &mut Vec<Violation>,
+) {
     let goal = problem.goal;
-    let Some(objective) = count(problem, placed) else {
+    let Some(counted) = count(problem, placed) else {
         found.push(Violation::Uncountable { goal });
         return;
     };
+    // A value beyond 64 bits is stated as the largest that has a negative.
+    let objective = counted.clamp(-i128::from(i64::MAX), i64::MAX.into());
     if objective != i128::from(solution.objective) {
         found.push(Violation::WrongObjective {
             goal,
             stated: solution.objective,
-            counted: objective,
+            counted,
         });
     }
     let bound = i128::from(solution.bound);
@@ -50,7 +57,9 @@ fn count(problem: &Problem, placed: &[Placed]) -> Option<i128> {
             .iter()
             .map(|one| weighted(one.task.weight, one.assignment.end))),
         Goal::Cost => sum(placed.iter().map(cost)),
-        Goal::Shortfall | Goal::Throughput => sum(placed.iter().map(|one| Some(one.mode.value.into()))),
+        Goal::Shortfall | Goal::Throughput => {
+            sum(placed.iter().map(|one| Some(one.mode.value.into())))
+        }
     }
 }
 
@@ -93,7 +102,8 @@ fn sum(mut parts: impl Iterator<Item = Option<i128>>) -> Option<i128> {
 
 /// The outcome speaks of what is placed.
 fn outcome(problem: &Problem, placed: &[Placed], closed: bool) -> Outcome {
-    let asked = !problem.unplaceable.is_empty() || problem.tasks.iter().any(|task| !task.copies.is_empty());
+    let asked =
+        !problem.unplaceable.is_empty() || problem.tasks.iter().any(|task| !task.copies.is_empty());
     match (placed.is_empty(), asked) {
         (true, true) => Outcome::Infeasible,
         (true, false) => Outcome::Unknown,

@@ -53,7 +53,11 @@ pub enum Violation {
     },
     /// A copy has more or fewer nodes than pods.
     #[error("{copy} has {pods} pods on {nodes} nodes; each pod needs one")]
-    PodCount { copy: CopyName, pods: u32, nodes: usize },
+    PodCount {
+        copy: CopyName,
+        pods: u32,
+        nodes: usize,
+    },
     /// An assignment points to a node that is not there.
     #[error("{copy} is on node {node}, there are {nodes}")]
     NoSuchNode {
@@ -92,7 +96,9 @@ pub enum Violation {
         node: String,
     },
     /// A copy is placed behind a task that is not.
-    #[error("{copy} is placed, but waits for {dependency}, of which {placed} of {copies} copies are")]
+    #[error(
+        "{copy} is placed, but waits for {dependency}, of which {placed} of {copies} copies are"
+    )]
     DependencyUnplaced {
         copy: CopyName,
         dependency: String,
@@ -119,27 +125,39 @@ pub enum Violation {
         held: i128,
         free: i64,
     },
-    /// A copy that takes no time asks for more than is free.
+    /// A pod of a copy that takes no time asks for more than is free.
     #[error("{copy} asks for {demand} {resource} on node {node}, which has {free} free")]
     TooLarge {
         copy: CopyName,
         node: String,
         resource: String,
-        demand: i128,
+        demand: i64,
         free: i64,
     },
     /// A copy is unplaced although there is room for it.
     #[error("{copy} is unplaced, but there is room for its mode {mode} with {pods} pods")]
-    LeftOut { copy: CopyName, mode: usize, pods: u32 },
+    LeftOut {
+        copy: CopyName,
+        mode: usize,
+        pods: u32,
+    },
     /// The objective cannot be counted in 128 bits.
     #[error("the value of {goal} does not fit 128 bits")]
     Uncountable { goal: Goal },
     /// The objective is another one.
     #[error("the objective is said to be {stated}, {goal} counts {counted}")]
-    WrongObjective { goal: Goal, stated: i64, counted: i128 },
+    WrongObjective {
+        goal: Goal,
+        stated: i64,
+        counted: i128,
+    },
     /// The bound is on the wrong side of the objective.
     #[error("the bound of {goal} is said to be {bound}, the plan has {objective}")]
-    WrongBound { goal: Goal, bound: i64, objective: i128 },
+    WrongBound {
+        goal: Goal,
+        bound: i64,
+        objective: i128,
+    },
     /// The outcome is not what objective and bound say.
     #[error("the outcome is said to be {stated:?}, it is {expected:?}")]
     WrongOutcome { stated: Outcome, expected: Outcome },

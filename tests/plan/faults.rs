@@ -21,7 +21,7 @@ fn the_batch_of_the_tests_is_good() {
 }
 
 /// (what is wrong, text to replace, its replacement, how the only line of errors begins, what it says)
-const CASES: [(&str, &str, &str, &str, &str); 27] = [
+const CASES: [(&str, &str, &str, &str, &str); 28] = [
     ("min above max", "min: 1\n        max: 4", "min: 5\n        max: 4", "batch.yaml:17: spec.tasks[0].resources[nvidia.com/gpu]:", "min must be at most max"),
     ("step zero", "step: 1\n", "step: 0\n", "batch.yaml:19: spec.tasks[0].resources[nvidia.com/gpu]:", "step must be above 0"),
     ("step negative", "step: 1\n", "step: -1\n", "batch.yaml:19: spec.tasks[0].resources[nvidia.com/gpu].step:", "greater than or equal to 0"),
@@ -39,6 +39,7 @@ const CASES: [(&str, &str, &str, &str, &str); 27] = [
     ("key twice", "    count: 1", "    count: 1\n    count: 2", "batch.yaml:9:", "key \"count\" stands twice"),
     ("wrong type", "count: 1", "count: \"1\"", "batch.yaml:8: spec.tasks[0].count:", "Invalid value: \"1\": must be of type integer: \"string\""),
     ("wrong type of metadata", "  name: demo", "  name: demo\n  labels: [a]", "batch.yaml:5: metadata.labels:", "invalid type: sequence, expected a map"),
+    ("label", "  name: demo", "  name: demo\n  labels:\n    example.com/a: 5", "batch.yaml:6: metadata.labels[example.com/a]:", "invalid type: integer `5`, expected a string"),
     ("no copies", "count: 1", "count: 0", "batch.yaml:8: spec.tasks[0].count:", "Invalid value: 0: should be greater than or equal to 1"),
     ("unknown goal", "spec:\n  tasks", "spec:\n  objective: {goal: Speed}\n  tasks", "batch.yaml:6: spec.objective.goal:", "Unsupported value: \"Speed\": supported values: \"Makespan\", \"FlowTime\""),
     ("name of a task", "name: train", "name: Train", "batch.yaml:7: spec.tasks[0].name:", "Invalid value: \"Train\": should match"),

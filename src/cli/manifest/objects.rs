@@ -5,14 +5,16 @@ use std::fmt::Display;
 use std::sync::{Arc, LazyLock};
 
 use k8s_openapi::api::core::v1 as k8s;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use super::Manifest;
 use super::report::Report;
-use super::source::{Object, Origin};
+use super::source::{File, Object, Origin};
 use crate::api::{Fault, TaskBatch, schema};
 use crate::cluster::pod::Pod;
 use crate::cluster::{intake, node, pod};
@@ -104,7 +106,7 @@ fn each<T: Send>(
 
 /// Refuses a second object of one name.
 fn once<T>(found: Vec<(Origin, T)>, key: impl Fn(&(Origin, T)) -> String, report: &mut Report) -> Vec<T> {
-    let mut seen: BTreeMap<String, Arc<super::source::File>> = BTreeMap::new();
+    let mut seen: BTreeMap<String, Arc<File>> = BTreeMap::new();
     for one in &found {
         let key = key(one);
         if let Some(first) = seen.get(&key) {
@@ -120,15 +122,19 @@ fn once<T>(found: Vec<(Origin, T)>, key: impl Fn(&(Origin, T)) -> String, report
 fn batch(value: &mut Value) -> Result<Manifest, Vec<Fault>> {
     check_version(Kind::TaskBatch, value)?;
     let mut faults = schema::metadata_faults(&value["metadata"]);
+    if !value["metadata"].is_null() {
+        faults.extend(deserialize::<ObjectMeta>(&value["metadata"], "metadata").err());
+    }
     // The status is the operator's: a file that `kubectl get -o yaml` wrote may hold that of another version.
     if let Some(fields) = value.as_object_mut() {
         fields.remove("status");
     }
     faults.extend(SCHEMA.check(value));
-    let wire = match typed::<TaskBatch>(Kind::TaskBatch, value) {
+    let wire: TaskBatch = match deserialize(value, "") {
         Ok(wire) => wire,
-        Err(_) if !faults.is_empty() => return Err(faults),
-        Err(faults) => return Err(faults),
+        Err(fault) if faults.is_empty() => return Err(vec![fault]),
+        // It stumbles over what is known already.
+        Err(_) => return Err(faults),
     };
     let meant = intake::read(&wire);
     for fault in meant.as_ref().err().into_iter().flatten() {
@@ -152,18 +158,29 @@ fn check_version(kind: Kind, value: &Value) -> Result<(), Vec<Fault>> {
     Err(vec![Fault::new("apiVersion", message)])
 }
 
-/// The typed object; the path of a field of another type is found by a second, slower reading.
+/// The typed object, if it is of the version that is read here.
 fn typed<T: DeserializeOwned>(kind: Kind, value: &Value) -> Result<T, Vec<Fault>> {
     check_version(kind, value)?;
+    deserialize(value, "").map_err(|fault| vec![fault])
+}
+
+/// The typed value; the path of a field of another type is found by a second, slower reading.
+fn deserialize<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, Fault> {
     if let Ok(object) = T::deserialize(value) {
         return Ok(object);
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let field = match error.path().to_string() {
-            path if path == "." => String::new(),
-            path => path,
-        };
-        vec![Fault::new(field, error.into_inner().to_string())]
+        let mut field = at.to_owned();
+        for segment in error.path() {
+            match segment {
+                Segment::Seq { index } => field += &format!("[{index}]"),
+                Segment::Map { key } if key.contains(['.', '/']) => field += &format!("[{key}]"),
+                Segment::Map { key } if field.is_empty() => field += key,
+                Segment::Map { key } => field += &format!(".{key}"),
+                Segment::Enum { .. } | Segment::Unknown => {}
+            }
+        }
+        Fault::new(field, error.into_inner().to_string())
     })
 }
 

@@ -156,10 +156,13 @@ fn flatten(object: Object, found: &mut Vec<Object>, report: &mut Report) {
         let fault = Fault::new("kind", "Required value: such as TaskBatch, Node, Pod or List");
         return report.field(&origin, fault);
     };
-    let (Some(item_kind), Some(Value::Array(items))) = (kind.strip_suffix("List"), value.get_mut("items")) else {
+    let (Some(item_kind), Some(items @ (Value::Array(_) | Value::Null))) = (kind.strip_suffix("List"), value.get_mut("items"))
+    else {
         return found.push(Object { value, origin });
     };
-    let items = std::mem::take(items);
+    let Value::Array(items) = items.take() else {
+        return;
+    };
     let version = value["apiVersion"].clone();
     for (index, mut value) in items.into_iter().enumerate() {
         if let (Some(fields), false) = (value.as_object_mut(), item_kind.is_empty()) {

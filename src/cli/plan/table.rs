@@ -51,7 +51,7 @@ impl Table<'_> {
         let placed = solution.plan.assignments.len();
         writeln!(
             out,
-            "{:?}: {placed} of {} placed on {} of {} nodes; {} with seed {}, {} plans in {:.1}s",
+            "{:?}: {placed} of {} placed on {} of {} nodes; {} with seed {}, plans tried: {} in {:.1}s",
             solution.outcome,
             placed + solution.plan.unplaced.len(),
             self.used_nodes(),
@@ -175,7 +175,7 @@ fn requests(mode: &Mode) -> String {
         .iter()
         .map(|(name, amount)| format!("{name} {}", quantity::format(name, amount)))
         .collect();
-    parts.join(", ")
+    if parts.is_empty() { "-".into() } else { parts.join(", ") }
 }
 
 /// Columns as wide as their widest cell, two blanks apart, nothing after the last one.

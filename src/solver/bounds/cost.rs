@@ -1,8 +1,9 @@
 //! Cheapest modes. What a copy costs does not depend on the others, so the sum of the least costs is a bound.
-//! The least cost of a mode is exact: see `keep_cheapest` in `instance.rs`. As time is free, waiting for the
+//! The least cost of a mode is exact: see `spread` in `cheapest.rs`. As time is free, waiting for the
 //! cheapest nodes reaches it.
 
-use super::super::instance::{ModeView, pod_cost};
+use super::super::cheapest::pod_cost;
+use super::super::instance::ModeView;
 use super::{Job, Relaxation};
 
 /// Sum over copies of the least cost, in millionths.

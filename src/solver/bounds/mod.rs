@@ -19,7 +19,7 @@ use crate::model::{Goal, Millis};
 
 use super::instance::{Instance, Pool, TaskView};
 
-pub(super) use price::{Prices, prices};
+pub(super) use price::{Curve, Prices, prices};
 
 /// A bound and what it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

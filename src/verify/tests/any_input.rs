@@ -10,7 +10,15 @@ use crate::model::{Assignment, Exact, Hold, Millis, Mode, NodeClass, PlannedTask
 fn wild_number() -> impl Strategy<Value = i64> {
     prop_oneof![
         -3..6i64,
-        select(vec![i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX])
+        select(vec![
+            i64::MIN,
+            i64::MIN + 1,
+            -1,
+            0,
+            1,
+            i64::MAX - 1,
+            i64::MAX
+        ])
     ]
 }
 
@@ -19,8 +27,8 @@ fn wild_index() -> impl Strategy<Value = usize> {
 }
 
 fn wild_mode() -> impl Strategy<Value = Mode> {
-    let price =
-        (wild_number(), wild_number()).prop_map(|(top, below)| Exact::new_raw(top.into(), below.into()));
+    let price = (wild_number(), wild_number())
+        .prop_map(|(top, below)| Exact::new_raw(top.into(), below.into()));
     let run = (wild_index(), wild_number(), price).prop_map(|(class, duration, price)| Run {
         class,
         duration,
@@ -31,15 +39,19 @@ fn wild_mode() -> impl Strategy<Value = Mode> {
         cost: 0,
     });
     let pods = prop_oneof![0..3u32, Just(u32::MAX)];
-    (pods, vec(wild_number(), 0..4), wild_number(), vec(run, 0..3)).prop_map(|(pods, demand, value, runs)| {
-        Mode {
+    (
+        pods,
+        vec(wild_number(), 0..4),
+        wild_number(),
+        vec(run, 0..3),
+    )
+        .prop_map(|(pods, demand, value, runs)| Mode {
             pods,
             requests: Resources::default(),
             demand,
             value,
             runs,
-        }
-    })
+        })
 }
 
 fn wild_task() -> impl Strategy<Value = PlannedTask> {
@@ -50,15 +62,17 @@ fn wild_task() -> impl Strategy<Value = PlannedTask> {
         vec(wild_mode(), 0..3),
         numbers,
     )
-        .prop_map(|(copies, after, modes, (weight, release, batch))| PlannedTask {
-            batch,
-            name: "a".into(),
-            copies,
-            weight,
-            release,
-            after,
-            modes,
-        })
+        .prop_map(
+            |(copies, after, modes, (weight, release, batch))| PlannedTask {
+                batch,
+                name: "a".into(),
+                copies,
+                weight,
+                release,
+                after,
+                modes,
+            },
+        )
 }
 
 fn wild_class() -> impl Strategy<Value = NodeClass> {
@@ -107,20 +121,35 @@ fn wild_case() -> impl Strategy<Value = (Problem, Plan)> {
         vec(wild_task(), 0..4),
         vec(wild_assignment(), 0..4),
     );
-    (select(Goal::ALL.to_vec()), 0..4usize, parts, vec(0..4u32, 0..4)).prop_map(
-        |(goal, nodes, (classes, tasks, assignments), left)| {
+    (
+        select(Goal::ALL.to_vec()),
+        0..4usize,
+        parts,
+        vec(0..4u32, 0..4),
+    )
+        .prop_map(|(goal, nodes, (classes, tasks, assignments), left)| {
             let mut problem = minimising(goal);
             problem.nodes = (0..nodes).map(|node| format!("n{node}")).collect();
             problem.classes = classes;
             problem.tasks = tasks;
-            let plan = left.into_iter().fold(plan(), |plan, copy| plan.leave("a", copy));
-            (problem, Plan { assignments, ..plan })
-        },
-    )
+            let plan = left
+                .into_iter()
+                .fold(plan(), |plan, copy| plan.leave("a", copy));
+            (
+                problem,
+                Plan {
+                    assignments,
+                    ..plan
+                },
+            )
+        })
 }
 
 /// Demands, starts and durations of the copies of a case on one node, and its holds.
-type Crowd = (Vec<(i64, i64, Millis, Millis)>, Vec<(i64, i64, Millis, Millis)>);
+type Crowd = (
+    Vec<(i64, i64, Millis, Millis)>,
+    Vec<(i64, i64, Millis, Millis)>,
+);
 
 fn a_crowd() -> impl Strategy<Value = Crowd> {
     let stay = || (0..3i64, 0..3i64, 0..8i64, 1..5i64);

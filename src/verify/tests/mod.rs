@@ -58,7 +58,10 @@ fn a_good_plan() -> Plan {
 fn a_good_plan_passes() {
     let problem = a_busy_problem(Goal::Makespan);
     assert_eq!(check_plan(&problem, &a_good_plan()), Ok(()));
-    assert_eq!(check(&problem, &a_good_plan().scoring(40 + 2 * 17, 70)), Ok(()));
+    assert_eq!(
+        check(&problem, &a_good_plan().scoring(40 + 2 * 17, 70)),
+        Ok(())
+    );
 }
 
 #[test]

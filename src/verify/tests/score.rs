@@ -35,7 +35,10 @@ fn every_goal_is_counted() {
         assert_eq!(stating(value), Ok(()), "{goal}");
         assert_eq!(
             words(stating(value + 1))[0],
-            format!("the objective is said to be {}, {goal} counts {value}", value + 1)
+            format!(
+                "the objective is said to be {}, {goal} counts {value}",
+                value + 1
+            )
         );
     }
 }
@@ -100,7 +103,14 @@ fn the_outcome_says_what_objective_and_bound_say() {
             solution.outcome = stated;
             let verdict = words(check(&problem, &solution));
             let fault = format!("the outcome is said to be {stated:?}, it is {expected:?}");
-            assert_eq!(verdict, if stated == expected { vec![] } else { vec![fault] });
+            assert_eq!(
+                verdict,
+                if stated == expected {
+                    vec![]
+                } else {
+                    vec![fault]
+                }
+            );
         }
     }
 }
@@ -136,4 +146,13 @@ fn a_sum_beyond_128_bits_is_a_violation() {
         words(check(&problem, &late.scoring(0, 0))),
         ["the value of FlowTime does not fit 128 bits"]
     );
+}
+
+#[test]
+fn a_value_beyond_64_bits_is_stated_as_the_largest() {
+    let mut problem = one_task(Goal::FlowTime);
+    problem.tasks[0].weight = i64::MAX;
+    let run = plan().run(0, 0, 0..10, &[0]);
+    assert_eq!(check(&problem, &run.clone().scoring(i64::MAX, 1)), Ok(()));
+    assert!(check(&problem, &run.scoring(i64::MAX - 1, 1)).is_err());
 }

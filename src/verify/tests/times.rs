@@ -5,9 +5,11 @@ use super::*;
 #[test]
 fn nothing_starts_before_its_time() {
     let problem = |release| {
-        minimising(Goal::Makespan)
-            .with_nodes(1, &[4, 0])
-            .with(task("a").released_at(release).running(taking(&[1, 0]).on(0, 10)))
+        minimising(Goal::Makespan).with_nodes(1, &[4, 0]).with(
+            task("a")
+                .released_at(release)
+                .running(taking(&[1, 0]).on(0, 10)),
+        )
     };
     let at = |start| plan().run(0, 0, start..start + 10, &[0]);
     assert_eq!(check_plan(&problem(5), &at(5)), Ok(()));
@@ -26,8 +28,17 @@ fn under_a_static_goal_everything_starts_at_once() {
     let problem = minimising(Goal::Shortfall)
         .with_nodes(1, &[4, 0])
         .with(task("a").running(taking(&[1, 0]).on(0, 10)))
-        .with(task("b").after(0).running(taking(&[1, 0]).on(0, 10)));
-    let at = |start| plan().run(0, 0, 0..10, &[0]).run(1, 0, start..start + 10, &[0]);
+        .with(
+            task("b")
+                .after(0)
+                .released_at(5)
+                .running(taking(&[1, 0]).on(0, 10)),
+        );
+    let at = |start| {
+        plan()
+            .run(0, 0, 0..10, &[0])
+            .run(1, 0, start..start + 10, &[0])
+    };
     assert_eq!(check_plan(&problem, &at(0)), Ok(()));
     assert_eq!(
         faults(&problem, &at(10)),
@@ -73,10 +84,9 @@ fn a_copy_waits_for_all_copies_of_the_task_before() {
         ["lab/first b[0] starts at 14 ms, but waits for a, which ends at 15 ms"]
     );
     let open = first.clone().run(1, 0, 20..30, &[0]).leave("a", 1);
-    assert!(
-        faults(&problem, &open)
-            .contains(&"lab/first b[0] is placed, but waits for a, of which 1 of 2 copies are".to_owned())
-    );
+    assert!(faults(&problem, &open).contains(
+        &"lab/first b[0] is placed, but waits for a, of which 1 of 2 copies are".to_owned()
+    ));
     let unplaceable = problem.without("a", 2);
     assert_eq!(
         faults(&unplaceable, &at(15).leave("a", 2)),
@@ -104,7 +114,11 @@ fn two_big_tasks() -> Problem {
 
 #[test]
 fn pods_that_overlap_fit_together() {
-    let at = |start| plan().run(0, 0, 0..10, &[0]).run(1, 0, start..start + 10, &[0]);
+    let at = |start| {
+        plan()
+            .run(0, 0, 0..10, &[0])
+            .run(1, 0, start..start + 10, &[0])
+    };
     assert_eq!(
         check_plan(&two_big_tasks(), &at(10)),
         Ok(()),
@@ -118,8 +132,14 @@ fn pods_that_overlap_fit_together() {
 
 #[test]
 fn pods_fit_beside_the_holds_in_force() {
-    let problem = two_big_tasks().holding(10..15, &[3, 0]).holding(30..40, &[2, 9]);
-    let at = |start| plan().run(0, 0, 0..10, &[0]).run(1, 0, start..start + 10, &[0]);
+    let problem = two_big_tasks()
+        .holding(10..15, &[3, 0])
+        .holding(30..40, &[2, 9]);
+    let at = |start| {
+        plan()
+            .run(0, 0, 0..10, &[0])
+            .run(1, 0, start..start + 10, &[0])
+    };
     assert_eq!(check_plan(&problem, &at(15)), Ok(()));
     assert_eq!(check_plan(&problem, &at(35)), Ok(()), "it takes no gpu");
     assert_eq!(
@@ -149,7 +169,10 @@ fn a_gang_on_one_node_needs_room_for_all_its_pods() {
     let problem = minimising(Goal::Makespan)
         .with_nodes(2, &[3, 0])
         .with(task("gang").running(taking(&[2, 0]).pods(2).on(0, 10)));
-    assert_eq!(check_plan(&problem, &plan().run(0, 0, 0..10, &[0, 1])), Ok(()));
+    assert_eq!(
+        check_plan(&problem, &plan().run(0, 0, 0..10, &[0, 1])),
+        Ok(())
+    );
     assert_eq!(faults(&problem, &plan().run(0, 0, 0..10, &[1, 1])).len(), 1);
 }
 
@@ -163,8 +186,13 @@ fn a_run_of_no_time_holds_nothing_but_must_fit() {
     };
     let both = plan().run(0, 0, 5..5, &[0]).run(0, 1, 5..5, &[0]);
     assert_eq!(check_plan(&problem(4), &both), Ok(()));
-    let expected = |copy| format!("lab/first a[{copy}] asks for 5 cpu on node n0, which has 4 free");
+    let expected =
+        |copy| format!("lab/first a[{copy}] asks for 5 cpu on node n0, which has 4 free");
     assert_eq!(faults(&problem(5), &both), [expected(0), expected(1)]);
+    let mut gang = problem(3);
+    gang.tasks[0].modes[0].pods = 2;
+    let together = plan().run(0, 0, 5..5, &[0, 0]).run(0, 1, 5..5, &[0, 0]);
+    assert_eq!(check_plan(&gang, &together), Ok(()));
 }
 
 #[test]
