@@ -54,7 +54,7 @@ pub fn render(chart: &Chart, screen: Screen) -> String {
     let names = chart.rows.iter().map(|row| row.node.chars().count());
     let margin = names.max().unwrap_or(0).min(LONGEST_NAME) + 1;
     let canvas = Canvas { screen, margin, columns: width - margin - 1, end: chart.end };
-    let mut lines = vec![screen.style("1", &chart.title)];
+    let mut lines = vec![screen.style("1", &cut(&chart.title, width))];
     if !chart.proof.is_empty() {
         lines.push(chart.proof.clone());
     }
@@ -68,8 +68,8 @@ pub fn render(chart: &Chart, screen: Screen) -> String {
     }
     canvas.legend(chart, &mut lines);
     for note in &chart.unplaced {
-        let label = screen.style("1;31", &format!("no place: {}", note.label));
-        lines.push(format!("{label}  {}", note.text));
+        let label = screen.style("1;31", &format!("no place: {}", cut(&note.label, width)));
+        lines.push(format!("{label}  {}", cut(&note.text, usize::MAX)));
     }
     lines.join("\n") + "\n"
 }
@@ -95,7 +95,9 @@ impl Canvas {
             lines.push(name + "│" + &self.lane(row, lane));
         }
         if row.lanes > MOST_LANES {
-            let more = format!("{:margin$}│ and {} more at a time", "", row.lanes - MOST_LANES, margin = self.margin);
+            let more = format!("and {} more at a time", row.lanes - MOST_LANES);
+            let more = format!("{:margin$}│ {more}", "", margin = self.margin);
+            let more = cut(&more, self.margin + 1 + self.columns);
             lines.push(self.screen.style("2", &more));
         }
     }
@@ -123,8 +125,8 @@ impl Canvas {
         let initial = letter(bar.task);
         let inner = width.saturating_sub(2);
         let texts = [
-            format!("{} {}", bar.label, bar.size),
-            bar.label.clone(),
+            cut(&format!("{} {}", bar.label, bar.size), usize::MAX),
+            cut(&bar.label, usize::MAX),
             format!("{initial} {}", bar.size),
             initial.to_string(),
         ];
@@ -187,10 +189,11 @@ impl Canvas {
     }
 }
 
-/// At most so many characters; a cut is marked.
+/// At most so many characters; a cut is marked. What would steer the terminal is not let through.
 fn cut(text: &str, most: usize) -> String {
+    let plain = text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
     if text.chars().count() <= most {
-        return text.to_owned();
+        return plain.collect();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    plain.take(most.saturating_sub(1)).chain(['…']).collect()
 }
