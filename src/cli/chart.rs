@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
-use super::number;
-use crate::cluster::{duration, quantity};
-use crate::model::{Assignment, Goal, Millis, Mode, PODS, Problem, Resources, Solution, Unit, is_extended};
+use super::wording::{proof, requests, size, summary};
+use crate::model::{Assignment, Millis, Mode, PODS, Problem, Resources, Solution};
 
 /// The whole of a node, in the unit of shares.
 pub const WHOLE: u32 = 1000;
+/// So many tasks have a letter of their own.
+pub const LETTERS: usize = 62;
 /// Charts of at most this many nodes show idle nodes too.
 const FEW_NODES: usize = 16;
 
@@ -88,7 +89,11 @@ impl Chart {
         for assignment in &solution.plan.assignments {
             painter.paint(assignment);
         }
-        let keys: Vec<&str> = problem.batches.iter().map(|batch| batch.key.as_str()).collect();
+        let keys: Vec<&str> = problem
+            .batches
+            .iter()
+            .map(|batch| batch.key.as_str())
+            .collect();
         let mut chart = painter.chart;
         chart.title = match keys.as_slice() {
             [one] => (*one).to_owned(),
@@ -113,6 +118,19 @@ impl Chart {
     }
 }
 
+impl Chart {
+    /// What the picture leaves out.
+    pub fn left_out(&self) -> impl Iterator<Item = String> {
+        let tasks = self.tasks.len().saturating_sub(LETTERS);
+        let texts = [
+            (tasks, "tasks have no letter"),
+            (self.idle, "nodes are idle"),
+        ];
+        let some = texts.into_iter().filter(|(count, _)| *count > 0);
+        some.map(|(count, text)| format!("{count} more {text}"))
+    }
+}
+
 /// Draws assignments into the rows of their nodes.
 struct Painter<'a> {
     problem: &'a Problem,
@@ -128,12 +146,23 @@ impl<'a> Painter<'a> {
         for (node, class) in problem.nodes.iter().zip(&classes) {
             let capacity = class.map_or(String::new(), |class| {
                 let free = problem.resources.iter().zip(&problem.classes[class].free);
-                let free: Resources = free.map(|(name, amount)| (name.as_str(), *amount)).collect();
+                let free: Resources = free
+                    .map(|(name, amount)| (name.as_str(), *amount))
+                    .collect();
                 summary(&free)
             });
-            chart.rows.push(Row { node: node.clone(), capacity, ..Row::default() });
+            chart.rows.push(Row {
+                node: node.clone(),
+                capacity,
+                ..Row::default()
+            });
         }
-        Self { problem, classes, tasks: HashMap::new(), chart }
+        Self {
+            problem,
+            classes,
+            tasks: HashMap::new(),
+            chart,
+        }
     }
 
     fn paint(&mut self, assignment: &Assignment) {
@@ -149,7 +178,11 @@ impl<'a> Painter<'a> {
             let share = self.classes[node].map_or(WHOLE, |class| self.share(mode, class));
             self.chart.rows[node].bars.push(Bar {
                 task: colour,
-                label: if single { task.name.clone() } else { format!("{}-{}", task.name, assignment.copy) },
+                label: if single {
+                    task.name.clone()
+                } else {
+                    format!("{}-{}", task.name, assignment.copy)
+                },
                 size: size(&mode.requests),
                 batch: self.problem.batches[task.batch].key.clone(),
                 requests: requests(&mode.requests),
@@ -164,7 +197,8 @@ impl<'a> Painter<'a> {
     fn share(&self, mode: &Mode, class: usize) -> u32 {
         let free = &self.problem.classes[class].free;
         let of_each = self.problem.resources.iter().zip(&mode.demand).zip(free);
-        let used = of_each.filter(|((name, demand), free)| *name != PODS && **demand > 0 && **free > 0);
+        let used =
+            of_each.filter(|((name, demand), free)| *name != PODS && **demand > 0 && **free > 0);
         let shares = used.map(|((_, demand), free)| share(*demand, *free));
         shares.max().unwrap_or(1)
     }
@@ -179,7 +213,8 @@ pub fn share(part: i64, whole: i64) -> u32 {
 impl Row {
     /// Gives each bar a lane and a place in the height, so that no two overlap.
     fn pack(&mut self) {
-        self.bars.sort_by(|a, b| (a.start, b.share, &a.label).cmp(&(b.start, a.share, &b.label)));
+        self.bars
+            .sort_by(|a, b| (a.start, b.share, &a.label).cmp(&(b.start, a.share, &b.label)));
         let mut running: Vec<Bar> = Vec::new();
         (self.lanes, self.height) = (0, WHOLE);
         for bar in &mut self.bars {
@@ -196,93 +231,46 @@ impl Row {
 
 /// The lowest place where a bar of this share fits between those that run.
 fn lowest_gap(running: &[Bar], share: u32) -> u32 {
-    let fits = |top: u32| running.iter().all(|other| top + share <= other.top || other.top + other.share <= top);
+    let fits = |top: u32| {
+        running
+            .iter()
+            .all(|other| top + share <= other.top || other.top + other.share <= top)
+    };
     let ends = running.iter().map(|other| other.top + other.share);
     ends.chain([0]).filter(|top| fits(*top)).min().unwrap_or(0)
-}
-
-/// A time for people: whole seconds from a minute on.
-pub fn clock(at: Millis) -> String {
-    const MINUTE: Millis = 60_000;
-    if at.abs() < MINUTE {
-        return duration::format(at);
-    }
-    // The half of a second rounds away from zero.
-    duration::format((at + 500 * at.signum()) / 1000 * 1000)
-}
-
-fn value(goal: Goal, value: i64) -> String {
-    match goal.unit() {
-        Unit::Ms => clock(value),
-        unit => number::objective(unit, value),
-    }
-}
-
-fn proof(goal: Goal, solution: &Solution) -> String {
-    let side = if goal.is_maximised() { "upper" } else { "lower" };
-    let gap = solution.gap().map_or("unknown".into(), number::percent);
-    let found = if solution.found_by == solution.algorithm {
-        solution.algorithm.to_string()
-    } else {
-        format!("{}, found by {}", solution.algorithm, solution.found_by)
-    };
-    let (objective, bound) = (value(goal, solution.objective), value(goal, solution.bound));
-    let (name, seed) = (solution.bound_name, solution.seed);
-    format!("{goal} {objective}, {side} bound {bound} ({name}), gap {gap}; algorithm {found}, seed {seed}")
 }
 
 /// What has no place, copies of one task with one reason together.
 fn notes(solution: &Solution) -> Vec<Note> {
     let mut notes: Vec<(Note, u32)> = Vec::new();
     for unplaced in &solution.plan.unplaced {
-        let fix = unplaced.fix.as_ref().map_or(String::new(), |fix| format!("; {fix}"));
+        let fix = unplaced
+            .fix
+            .as_ref()
+            .map_or(String::new(), |fix| format!("; {fix}"));
         let text = format!("{}: {}{fix}", unplaced.reason, unplaced.message);
-        match notes.last_mut().filter(|(last, _)| last.label == unplaced.task && last.text == text) {
+        match notes
+            .last_mut()
+            .filter(|(last, _)| last.label == unplaced.task && last.text == text)
+        {
             Some((_, copies)) => *copies += 1,
-            None => notes.push((Note { label: unplaced.task.clone(), text }, 1)),
+            None => notes.push((
+                Note {
+                    label: unplaced.task.clone(),
+                    text,
+                },
+                1,
+            )),
         }
     }
     let counted = notes.into_iter().map(|(note, copies)| match copies {
         1 => note,
-        _ => Note { label: format!("{} (x{copies})", note.label), ..note },
+        _ => Note {
+            label: format!("{} (x{copies})", note.label),
+            ..note
+        },
     });
     counted.collect()
-}
-
-/// The amount that people ask for first: devices where there are any, else CPU, else memory.
-pub fn size(requests: &Resources) -> String {
-    let device = requests.iter().find(|(name, amount)| is_extended(name) && *amount > 0);
-    let named = |name: &str| (requests.get(name) > 0).then(|| requests.get(name));
-    match device {
-        Some((name, amount)) => format!("{amount} {}", short(name)),
-        None => match (named("cpu"), named("memory")) {
-            (Some(cpu), _) => format!("{} cpu", quantity::format("cpu", cpu)),
-            (None, Some(memory)) => quantity::format("memory", memory),
-            (None, None) => String::new(),
-        },
-    }
-}
-
-/// Devices and CPU of a node.
-pub fn summary(free: &Resources) -> String {
-    let devices = free.iter().filter(|(name, amount)| is_extended(name) && *amount > 0);
-    let mut parts: Vec<String> = devices.map(|(name, amount)| format!("{amount} {}", short(name))).collect();
-    if free.contains("cpu") {
-        parts.push(format!("{} cpu", quantity::format("cpu", free.get("cpu"))));
-    }
-    parts.join(", ")
-}
-
-/// All amounts, as `4 cpu, 16Gi memory`.
-pub fn requests(requests: &Resources) -> String {
-    let each = requests.iter().filter(|(name, amount)| *name != PODS && *amount > 0);
-    let each = each.map(|(name, amount)| format!("{} {}", quantity::format(name, amount), short(name)));
-    each.collect::<Vec<_>>().join(", ")
-}
-
-/// The part of a device's name that people say.
-fn short(name: &str) -> &str {
-    name.rsplit('/').next().unwrap_or(name)
 }
 
 /// The letter of a task where its name has no room.
@@ -297,12 +285,39 @@ pub fn ticks(end: Millis, most: usize) -> impl Iterator<Item = Millis> {
     const MINUTE: Millis = 60 * SECOND;
     const HOUR: Millis = 60 * MINUTE;
     const ROUND: [Millis; 25] = [
-        1, 2, 5, 10, 20, 50, 100, 200, 500, SECOND, 2 * SECOND, 5 * SECOND, 10 * SECOND, 30 * SECOND,
-        MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, 12 * HOUR,
-        24 * HOUR, 168 * HOUR,
+        1,
+        2,
+        5,
+        10,
+        20,
+        50,
+        100,
+        200,
+        500,
+        SECOND,
+        2 * SECOND,
+        5 * SECOND,
+        10 * SECOND,
+        30 * SECOND,
+        MINUTE,
+        2 * MINUTE,
+        5 * MINUTE,
+        10 * MINUTE,
+        30 * MINUTE,
+        HOUR,
+        2 * HOUR,
+        6 * HOUR,
+        12 * HOUR,
+        24 * HOUR,
+        168 * HOUR,
     ];
     let most = Millis::try_from(most.max(2)).unwrap_or(Millis::MAX) - 1;
     let fits = |step: &Millis| end / step <= most;
-    let step = ROUND.into_iter().find(fits).unwrap_or_else(|| end / most + 1);
-    (0..=most).map(move |index| index.saturating_mul(step)).take_while(move |at| *at <= end)
+    let step = ROUND
+        .into_iter()
+        .find(fits)
+        .unwrap_or_else(|| end / most + 1);
+    (0..=most)
+        .map(move |index| index.saturating_mul(step))
+        .take_while(move |at| *at <= end)
 }

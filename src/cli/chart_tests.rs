@@ -6,18 +6,27 @@ use super::chart::{Bar, Chart, Note, Row, WHOLE, ticks};
 use super::gantt::{self, Screen};
 use super::svg;
 use crate::model::{
-    Algorithm, Assignment, Goal, Millis, Mode, NodeClass, Outcome, Plan, PlannedBatch, PlannedTask, Problem, Reason,
-    Resources, Solution, Unplaced,
+    Algorithm, Assignment, Goal, Millis, Mode, NodeClass, Outcome, Plan, PlannedBatch, PlannedTask,
+    Problem, Reason, Resources, Solution, Unplaced,
 };
 
 const MINUTE: Millis = 60_000;
 
 /// Two nodes of 16 cores, and one of 8 GPUs and 64 cores.
 fn problem() -> Problem {
-    let class = |nodes: Vec<usize>, free: [i64; 3]| NodeClass { nodes, free: free.to_vec(), holds: vec![], held: vec![] };
+    let class = |nodes: Vec<usize>, free: [i64; 3]| NodeClass {
+        nodes,
+        free: free.to_vec(),
+        holds: vec![],
+        held: vec![],
+    };
     let mode = |cpu: i64, gpu: i64| Mode {
         pods: 1,
-        requests: Resources::from_iter([("cpu", cpu), ("nvidia.com/gpu", gpu)].into_iter().filter(|(_, amount)| *amount > 0)),
+        requests: Resources::from_iter(
+            [("cpu", cpu), ("nvidia.com/gpu", gpu)]
+                .into_iter()
+                .filter(|(_, amount)| *amount > 0),
+        ),
         demand: vec![cpu, gpu, 1],
         value: 0,
         runs: vec![],
@@ -33,10 +42,18 @@ fn problem() -> Problem {
     };
     Problem {
         goal: Goal::Makespan,
-        resources: ["cpu", "nvidia.com/gpu", "pods"].map(str::to_owned).to_vec(),
+        resources: ["cpu", "nvidia.com/gpu", "pods"]
+            .map(str::to_owned)
+            .to_vec(),
         nodes: ["cpu-1", "cpu-2", "gpu-1"].map(str::to_owned).to_vec(),
-        classes: vec![class(vec![0, 1], [16_000, 0, 110]), class(vec![2], [64_000, 8, 110])],
-        batches: vec![PlannedBatch { key: "team/<night & day>".into(), weight: 1 }],
+        classes: vec![
+            class(vec![0, 1], [16_000, 0, 110]),
+            class(vec![2], [64_000, 8, 110]),
+        ],
+        batches: vec![PlannedBatch {
+            key: "team/<night & day>".into(),
+            weight: 1,
+        }],
         tasks: vec![
             task("decode", 3, vec![mode(8_000, 0)]),
             task("train", 1, vec![mode(16_000, 6)]),
@@ -89,9 +106,34 @@ fn solution() -> Solution {
 #[test]
 fn a_plan_in_characters() {
     let chart = Chart::of_plan(&problem(), &solution());
-    insta::assert_snapshot!("plain", gantt::render(&chart, Screen { width: 80, colour: false }));
-    insta::assert_snapshot!("narrow", gantt::render(&chart, Screen { width: 40, colour: false }));
-    let coloured = gantt::render(&chart, Screen { width: 80, colour: true }).replace('\x1b', "␛");
+    insta::assert_snapshot!(
+        "plain",
+        gantt::render(
+            &chart,
+            Screen {
+                width: 80,
+                colour: false
+            }
+        )
+    );
+    insta::assert_snapshot!(
+        "narrow",
+        gantt::render(
+            &chart,
+            Screen {
+                width: 40,
+                colour: false
+            }
+        )
+    );
+    let coloured = gantt::render(
+        &chart,
+        Screen {
+            width: 80,
+            colour: true,
+        },
+    )
+    .replace('\x1b', "␛");
     insta::assert_snapshot!("coloured", coloured);
 }
 
@@ -102,16 +144,35 @@ fn a_plan_in_vectors() {
 
 #[test]
 fn nothing_to_draw_is_drawn_too() {
-    let nothing = Chart { end: 1, ..Chart::default() };
-    assert!(gantt::render(&nothing, Screen { width: 0, colour: false }).contains("0s"));
+    let nothing = Chart {
+        end: 1,
+        ..Chart::default()
+    };
+    assert!(
+        gantt::render(
+            &nothing,
+            Screen {
+                width: 0,
+                colour: false
+            }
+        )
+        .contains("0s")
+    );
     assert!(svg::render(&nothing).ends_with("</svg>\n"));
 }
 
 #[test]
 fn large_plans_stay_small_pictures() {
-    let mut chart = Chart { tasks: (0..50).map(|task| format!("task-{task}")).collect(), ..Chart::default() };
+    let mut chart = Chart {
+        tasks: (0..50).map(|task| format!("task-{task}")).collect(),
+        ..Chart::default()
+    };
     chart.rows = (0..250)
-        .map(|node| Row { node: format!("node-{node:03}"), capacity: "8 gpu".into(), ..Row::default() })
+        .map(|node| Row {
+            node: format!("node-{node:03}"),
+            capacity: "8 gpu".into(),
+            ..Row::default()
+        })
         .collect();
     for index in 0..1000usize {
         chart.rows[index % 200].bars.push(Bar {
@@ -133,7 +194,10 @@ fn large_plans_stay_small_pictures() {
 #[test]
 fn an_axis_has_few_marks_at_round_distances() {
     let marks = |end: Millis| ticks(end, 6).collect::<Vec<_>>();
-    assert_eq!(marks(100 * MINUTE), [0, 30 * MINUTE, 60 * MINUTE, 90 * MINUTE]);
+    assert_eq!(
+        marks(100 * MINUTE),
+        [0, 30 * MINUTE, 60 * MINUTE, 90 * MINUTE]
+    );
     assert_eq!(marks(4), [0, 1, 2, 3, 4]);
     assert!(marks(Millis::MAX).len() <= 6);
 }
@@ -141,7 +205,13 @@ fn an_axis_has_few_marks_at_round_distances() {
 /// Bars whose shares may ask for more than the node at a time.
 fn bars() -> impl Strategy<Value = Vec<Bar>> {
     let bar = (0..1000i64, 0..500i64, 1..=WHOLE, "\\PC{0,12}");
-    let bar = bar.prop_map(|(start, length, share, label)| Bar { start, end: start + length, share, label, ..Bar::default() });
+    let bar = bar.prop_map(|(start, length, share, label)| Bar {
+        start,
+        end: start + length,
+        share,
+        label,
+        ..Bar::default()
+    });
     prop::collection::vec(bar, 0..30)
 }
 

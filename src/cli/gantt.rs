@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use super::chart::{Bar, Chart, Row, letter, ticks};
+use super::chart::{Bar, Chart, LETTERS, Row, letter, ticks};
 use crate::cluster::duration;
 use crate::model::Millis;
 
@@ -53,7 +53,12 @@ pub fn render(chart: &Chart, screen: Screen) -> String {
     let width = screen.width.max(NARROWEST);
     let names = chart.rows.iter().map(|row| row.node.chars().count());
     let margin = names.max().unwrap_or(0).min(LONGEST_NAME) + 1;
-    let canvas = Canvas { screen, margin, columns: width - margin - 1, end: chart.end };
+    let canvas = Canvas {
+        screen,
+        margin,
+        columns: width - margin - 1,
+        end: chart.end,
+    };
     let mut lines = vec![screen.style("1", &cut(&chart.title, width))];
     if !chart.proof.is_empty() {
         lines.push(chart.proof.clone());
@@ -63,10 +68,8 @@ pub fn render(chart: &Chart, screen: Screen) -> String {
         canvas.row(row, &mut lines);
     }
     canvas.axis(&mut lines);
-    if chart.idle > 0 {
-        lines.push(screen.style("2", &format!("{} more nodes are idle", chart.idle)));
-    }
     canvas.legend(chart, &mut lines);
+    lines.extend(chart.left_out().map(|text| screen.style("2", &text)));
     for note in &chart.unplaced {
         let label = screen.style("1;31", &format!("no place: {}", cut(&note.label, width)));
         lines.push(format!("{label}  {}", cut(&note.text, usize::MAX)));
@@ -84,13 +87,18 @@ struct Canvas {
 impl Canvas {
     /// The column of a moment; the last one for the end of the axis.
     fn column(&self, at: Millis) -> usize {
-        let column = i128::from(at.clamp(0, self.end)) * self.columns as i128 * 2 / i128::from(self.end.max(1));
+        let column = i128::from(at.clamp(0, self.end)) * self.columns as i128 * 2
+            / i128::from(self.end.max(1));
         usize::try_from((column + 1) / 2).unwrap_or(self.columns)
     }
 
     fn row(&self, row: &Row, lines: &mut Vec<String>) {
         for lane in 0..row.lanes.clamp(1, MOST_LANES) {
-            let name = if lane == 0 { cut(&row.node, self.margin - 1) } else { String::new() };
+            let name = if lane == 0 {
+                cut(&row.node, self.margin - 1)
+            } else {
+                String::new()
+            };
             let name = format!("{name:<width$}", width = self.margin);
             lines.push(name + "│" + &self.lane(row, lane));
         }
@@ -108,9 +116,15 @@ impl Canvas {
         let bars: Vec<&Bar> = row.bars.iter().filter(|bar| bar.lane == lane).collect();
         for (index, bar) in bars.iter().enumerate() {
             let from = self.column(bar.start).clamp(drawn, self.columns);
-            let limit = bars.get(index + 1).map_or(self.columns, |next| self.column(next.start));
+            let limit = bars
+                .get(index + 1)
+                .map_or(self.columns, |next| self.column(next.start));
             // Even the shortest bar is seen, unless the next one starts in the same column.
-            let to = self.column(bar.end).max(from + 1).min(limit.max(from)).min(self.columns);
+            let to = self
+                .column(bar.end)
+                .max(from + 1)
+                .min(limit.max(from))
+                .min(self.columns);
             text += &" ".repeat(from - drawn);
             text += &self.bar(bar, to - from);
             drawn = to;
@@ -139,7 +153,9 @@ impl Canvas {
                 _ => format!("▏{text:<inner$} "),
             };
             let colour = COLOURS[bar.task % COLOURS.len()];
-            return self.screen.style(&format!("38;5;16;48;5;{colour}"), &filled);
+            return self
+                .screen
+                .style(&format!("38;5;16;48;5;{colour}"), &filled);
         }
         match width {
             1 => initial.to_string(),
@@ -172,7 +188,7 @@ impl Canvas {
     fn legend(&self, chart: &Chart, lines: &mut Vec<String>) {
         let width = self.margin + self.columns;
         let (mut line, mut used) = (String::new(), 0);
-        for (task, name) in chart.tasks.iter().enumerate() {
+        for (task, name) in chart.tasks.iter().enumerate().take(LETTERS) {
             let name = cut(name, width - 4);
             let room = name.chars().count() + 4;
             if used > 0 && used + room > width {
@@ -180,7 +196,10 @@ impl Canvas {
                 used = 0;
             }
             let colour = format!("38;5;16;48;5;{}", COLOURS[task % COLOURS.len()]);
-            line += &format!("{} {name}  ", self.screen.style(&colour, &letter(task).to_string()));
+            line += &format!(
+                "{} {name}  ",
+                self.screen.style(&colour, &letter(task).to_string())
+            );
             used += room;
         }
         if used > 0 {
@@ -191,7 +210,13 @@ impl Canvas {
 
 /// At most so many characters; a cut is marked. What would steer the terminal is not let through.
 fn cut(text: &str, most: usize) -> String {
-    let plain = text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
+    let plain = text.chars().map(|letter| {
+        if letter.is_control() {
+            '\u{fffd}'
+        } else {
+            letter
+        }
+    });
     if text.chars().count() <= most {
         return plain.collect();
     }

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod run;
 pub mod svg;
 pub mod version;
+pub mod wording;
 
 #[cfg(test)]
 mod chart_tests;

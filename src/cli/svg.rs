@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::chart::{Bar, Chart, Row, WHOLE, letter, ticks};
+use super::chart::{Bar, Chart, LETTERS, Row, WHOLE, letter, ticks};
 use crate::cluster::duration;
 use crate::model::{Millis, Problem, Solution};
 
@@ -24,6 +24,8 @@ const READABLE: f64 = 14.0;
 const LOWEST_ROW: f64 = 26.0;
 /// Distance of the nodes.
 const GAP: f64 = 6.0;
+/// With more nodes than this the times stand above them too.
+const MOST_ON_A_SCREEN: usize = 12;
 /// More tasks without a place are summed up in a line.
 const MOST_NOTES: usize = 12;
 
@@ -50,8 +52,17 @@ pub fn svg(problem: &Problem, solution: &Solution) -> String {
 
 /// Draws a chart.
 pub fn render(chart: &Chart) -> String {
-    let mut picture = Picture { back: String::new(), front: String::new(), y: 0.0, end: chart.end };
+    let mut picture = Picture {
+        back: String::new(),
+        front: String::new(),
+        y: 0.0,
+        end: chart.end,
+    };
     picture.heading(chart);
+    if chart.rows.len() > MOST_ON_A_SCREEN {
+        picture.y += LINE;
+        picture.times(picture.y - 6.0);
+    }
     let top = picture.y;
     let heights = heights(&chart.rows);
     for row in &chart.rows {
@@ -128,7 +139,15 @@ impl Picture {
     }
 
     fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
-        self.add(format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\">{}</text>", Escaped(text)));
+        let class = if class.is_empty() {
+            String::new()
+        } else {
+            format!(" class=\"{class}\"")
+        };
+        self.add(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\"{class}>{}</text>",
+            Escaped(text)
+        ));
     }
 
     fn x(&self, at: Millis) -> f64 {
@@ -136,7 +155,7 @@ impl Picture {
     }
 
     fn heading(&mut self, chart: &Chart) {
-        self.text(16.0, 28.0, "title", &chart.title);
+        self.text(16.0, 28.0, "title", &cut(&chart.title, 0.7 * WIDTH));
         self.y = 28.0;
         for line in wrap(&chart.proof, 145) {
             self.y += LINE;
@@ -156,12 +175,27 @@ impl Picture {
         let middle = y + height / 2.0 + 4.0;
         let roomy = height >= 2.0 * LINE && !row.capacity.is_empty();
         let name = cut(&row.node, LEFT - 24.0);
-        self.text(16.0, if roomy { middle - 8.0 } else { middle }, "strong", &name);
+        self.text(
+            16.0,
+            if roomy { middle - 8.0 } else { middle },
+            "strong",
+            &name,
+        );
         if roomy {
-            self.text(16.0, middle + 8.0, "faint", &cut(&row.capacity, LEFT - 24.0));
+            self.text(
+                16.0,
+                middle + 8.0,
+                "faint",
+                &cut(&row.capacity, LEFT - 24.0),
+            );
         }
         for bar in &row.bars {
-            self.bar(row, bar, y + scale * f64::from(bar.top), scale * f64::from(bar.share));
+            self.bar(
+                row,
+                bar,
+                y + scale * f64::from(bar.top),
+                scale * f64::from(bar.share),
+            );
         }
         self.y += height + GAP;
     }
@@ -183,7 +217,11 @@ impl Picture {
         ));
         if let Some(text) = caption(bar, width, tall) {
             let base = y + tall / 2.0 + 4.0;
-            self.add(format_args!("<text x=\"{:.1}\" y=\"{base:.1}\">{}</text>", x + 4.0, Escaped(&text)));
+            self.add(format_args!(
+                "<text x=\"{:.1}\" y=\"{base:.1}\">{}</text>",
+                x + 4.0,
+                Escaped(&text)
+            ));
         }
         self.add(format_args!("</g>"));
     }
@@ -191,23 +229,29 @@ impl Picture {
     fn axis(&mut self, top: f64) {
         let bottom = self.y;
         for at in ticks(self.end, 12) {
-            let (x, label) = (self.x(at), duration::format(at));
+            let x = self.x(at);
             self.add_behind(format_args!(
                 "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top:.1}\" y2=\"{bottom:.1}\"/>"
             ));
-            self.add(format_args!(
-                "<text x=\"{x:.1}\" y=\"{:.1}\" class=\"faint\" text-anchor=\"middle\">{label}</text>",
-                bottom + 14.0
-            ));
         }
         self.y = bottom + 14.0;
+        self.times(self.y);
+    }
+
+    fn times(&mut self, y: f64) {
+        for at in ticks(self.end, 12) {
+            let (x, label) = (self.x(at), duration::format(at));
+            self.add(format_args!(
+                "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"faint\" text-anchor=\"middle\">{label}</text>"
+            ));
+        }
     }
 
     fn legend(&mut self, chart: &Chart) {
         let mut x = LEFT;
         self.y += 10.0 + LINE;
-        for (task, name) in chart.tasks.iter().enumerate() {
-            let text = format!("{} {name}", letter(task));
+        for (task, name) in chart.tasks.iter().enumerate().take(LETTERS) {
+            let text = format!("{} {}", letter(task), cut(name, 400.0));
             let room = 18.0 + CHARACTER * text.chars().count() as f64 + 14.0;
             if x > LEFT && x + room > RIGHT {
                 x = LEFT;
@@ -220,9 +264,9 @@ impl Picture {
             self.text(x + 18.0, self.y, "", &text);
             x += room;
         }
-        if chart.idle > 0 {
+        for text in chart.left_out() {
             self.y += LINE;
-            self.text(LEFT, self.y, "faint", &format!("{} more nodes are idle", chart.idle));
+            self.text(LEFT, self.y, "faint", &text);
         }
     }
 
@@ -235,14 +279,20 @@ impl Picture {
             let x = LEFT.max(16.0 + 1.15 * CHARACTER * label.chars().count() as f64) + 12.0;
             self.y += LINE;
             self.text(16.0, self.y, "warn", &label);
-            for (index, line) in wrap(&note.text, ((RIGHT - x) / CHARACTER) as usize).iter().enumerate() {
+            for (index, line) in wrap(&note.text, ((RIGHT - x) / CHARACTER) as usize)
+                .iter()
+                .enumerate()
+            {
                 self.y += if index > 0 { LINE } else { 0.0 };
                 self.text(x, self.y, "", line);
             }
         }
         if chart.unplaced.len() > MOST_NOTES {
             self.y += LINE;
-            let more = format!("and {} more without a place", chart.unplaced.len() - MOST_NOTES);
+            let more = format!(
+                "and {} more without a place",
+                chart.unplaced.len() - MOST_NOTES
+            );
             self.text(16.0, self.y, "warn", &more);
         }
     }
@@ -260,7 +310,9 @@ fn caption(bar: &Bar, width: f64, height: f64) -> Option<String> {
         format!("{initial} {}", bar.size),
         initial.to_string(),
     ];
-    texts.into_iter().find(|text| text.chars().count() as f64 * CHARACTER + 6.0 <= width)
+    texts
+        .into_iter()
+        .find(|text| text.chars().count() as f64 * CHARACTER + 6.0 <= width)
 }
 
 /// At most as much text as has room in this width; a cut is marked.
@@ -269,14 +321,20 @@ fn cut(text: &str, width: f64) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    text.chars()
+        .take(most.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }
 
 /// Lines of at most so many characters, cut between words where there are any.
 fn wrap(text: &str, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
-        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= most) {
+        match lines
+            .last_mut()
+            .filter(|line| line.chars().count() + 1 + word.chars().count() <= most)
+        {
             Some(line) => {
                 line.push(' ');
                 line.push_str(word);

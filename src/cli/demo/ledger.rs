@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::names::CopyKey;
-use crate::cli::chart::{self, clock};
 use crate::cli::number;
+use crate::cli::wording::{self, clock};
 use crate::cluster::pod::{OwnPod, Pod, PodPhase};
 use crate::model::{Millis, Problem, Solution};
 
@@ -34,9 +34,15 @@ impl Ledger {
     pub fn planned(&mut self, now: Millis, problem: &Problem, solution: &Solution) {
         for assignment in &solution.plan.assignments {
             let task = &problem.tasks[assignment.task];
-            let key = (problem.batches[task.batch].key.clone(), task.name.clone(), assignment.copy);
+            let key = (
+                problem.batches[task.batch].key.clone(),
+                task.name.clone(),
+                assignment.copy,
+            );
             let at = |moment: Millis| now.saturating_add(moment);
-            self.planned.entry(key).or_insert((at(assignment.start), at(assignment.end)));
+            self.planned
+                .entry(key)
+                .or_insert((at(assignment.start), at(assignment.end)));
         }
     }
 
@@ -45,7 +51,7 @@ impl Ledger {
         let run = Run {
             label,
             node: pod.node.clone().unwrap_or_default(),
-            size: chart::size(&pod.requests),
+            size: wording::size(&pod.requests),
             attempt: own.attempt,
             start: now,
             end: None,
@@ -67,7 +73,17 @@ impl Ledger {
     pub fn table(&self) -> Vec<String> {
         let mut runs: Vec<(&CopyKey, &Run)> = self.runs.iter().collect();
         runs.sort_by_key(|(copy, run)| (run.start, *copy));
-        let head = ["TASK", "NODE", "SIZE", "START", "PLANNED", "LENGTH", "PREDICTED", "DIFFERENCE", "RESULT"];
+        let head = [
+            "TASK",
+            "NODE",
+            "SIZE",
+            "START",
+            "PLANNED",
+            "LENGTH",
+            "PREDICTED",
+            "DIFFERENCE",
+            "RESULT",
+        ];
         let mut rows = vec![head.map(str::to_owned)];
         rows.extend(runs.into_iter().map(|(copy, run)| self.row(copy, run)));
         columns(&rows)
@@ -75,7 +91,10 @@ impl Ledger {
 
     fn row(&self, copy: &CopyKey, run: &Run) -> [String; 9] {
         let length = run.end.map(|end| end - run.start);
-        let difference = run.predicted.zip(length).and_then(|(predicted, actual)| relative(actual, predicted));
+        let difference = run
+            .predicted
+            .zip(length)
+            .and_then(|(predicted, actual)| relative(actual, predicted));
         let planned = self.planned.get(copy).map(|(start, _)| clock(*start));
         let end = match (run.end, run.succeeded) {
             (None, _) => "runs".into(),
@@ -99,17 +118,23 @@ impl Ledger {
     /// When everything ended against the first plan, and how good the predicted lengths were.
     pub fn totals(&self) -> Vec<String> {
         let ended = self.runs.values().filter(|run| run.succeeded);
-        let errors: Vec<f64> = ended.filter_map(|run| {
-            let (predicted, actual) = (run.predicted?, run.end? - run.start);
-            (predicted > 0).then(|| (actual - predicted).abs() as f64 / predicted as f64)
-        })
-        .collect();
+        let errors: Vec<f64> = ended
+            .filter_map(|run| {
+                let (predicted, actual) = (run.predicted?, run.end? - run.start);
+                (predicted > 0).then(|| (actual - predicted).abs() as f64 / predicted as f64)
+            })
+            .collect();
         let mut lines = Vec::new();
         let actual = self.runs.values().filter_map(|run| run.end).max();
         let planned = self.planned.values().map(|(_, end)| *end).max();
         if let Some((actual, planned)) = actual.zip(planned) {
-            let difference = relative(actual, planned).map_or(String::new(), |difference| format!(" ({difference})"));
-            lines.push(format!("The last task ended at {}, planned was {}{difference}.", clock(actual), clock(planned)));
+            let difference = relative(actual, planned)
+                .map_or(String::new(), |difference| format!(" ({difference})"));
+            lines.push(format!(
+                "The last task ended at {}, planned was {}{difference}.",
+                clock(actual),
+                clock(planned)
+            ));
         }
         if !errors.is_empty() {
             let mean = errors.iter().sum::<f64>() / errors.len() as f64;
@@ -132,10 +157,18 @@ pub fn relative(actual: Millis, expected: Millis) -> Option<String> {
 
 /// Cells as lines, each column as wide as its widest cell.
 fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..N).map(width).collect();
     let line = |row: &[String; N]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()

@@ -62,13 +62,18 @@ pub fn demo(args: &DemoArgs) -> Result<Exit, Error> {
     play(args, cluster, narrator)
 }
 
-fn play(args: &DemoArgs, mut cluster: Cluster, mut narrator: Narrator<impl Write>) -> Result<Exit, Error> {
+fn play(
+    args: &DemoArgs,
+    mut cluster: Cluster,
+    mut narrator: Narrator<impl Write>,
+) -> Result<Exit, Error> {
     narrator.introduce(&cluster);
     run(&mut cluster, &mut Memory::default(), UNTIL, &mut narrator);
     narrator.conclude(&cluster);
     if let Some(path) = &args.svg {
         let picture = narrator.picture().map(svg::render).unwrap_or_default();
-        fs::write(path, picture).map_err(|error| Error::Machine(format!("cannot write {path}: {error}")))?;
+        fs::write(path, picture)
+            .map_err(|error| Error::Machine(format!("cannot write {path}: {error}")))?;
         narrator.say(&format!("The picture of the plan is in {path}."));
     }
     narrator.finish()?;
@@ -84,7 +89,11 @@ fn read(args: &DemoArgs) -> Result<(Vec<TaskBatch>, Vec<Node>), Error> {
     })?;
     let batches = match args.files.as_slice() {
         [] => embedded(BATCH)?,
-        _ => input.batches.into_iter().map(|manifest| manifest.wire).collect(),
+        _ => input
+            .batches
+            .into_iter()
+            .map(|manifest| manifest.wire)
+            .collect(),
     };
     let nodes = match args.nodes.as_slice() {
         [] => {
@@ -108,7 +117,10 @@ fn cluster(args: &DemoArgs, batches: Vec<TaskBatch>, nodes: Vec<Node>) -> Cluste
         startup: SECOND,
         stop: SECOND,
         iterations: ITERATIONS,
-        faults: Faults { noise: args.noise, ..Faults::default() },
+        faults: Faults {
+            noise: args.noise,
+            ..Faults::default()
+        },
         ..Options::default()
     });
     nodes.into_iter().for_each(|node| cluster.set_node(node));
@@ -126,10 +138,20 @@ mod tests {
     use super::*;
 
     fn told() -> String {
-        let args = DemoArgs { files: vec![], nodes: vec![], speed: Some(0.0), seed: Some(3), noise: 0.1, svg: None };
+        let args = DemoArgs {
+            files: vec![],
+            nodes: vec![],
+            speed: Some(0.0),
+            seed: Some(3),
+            noise: 0.1,
+            svg: None,
+        };
         let (batches, nodes) = read(&args).expect("the demo's own manifests");
         let mut out = Vec::new();
-        let screen = Screen { width: 100, colour: false };
+        let screen = Screen {
+            width: 100,
+            colour: false,
+        };
         let narrator = Narrator::new(&mut out, screen, Pace::new(args.speed));
         play(&args, cluster(&args, batches, nodes), narrator).expect("writes into memory");
         String::from_utf8(out).expect("text")

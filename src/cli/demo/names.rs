@@ -34,7 +34,10 @@ impl Names {
 
     /// The copy of a pod.
     pub fn copy(&self, own: &OwnPod) -> CopyKey {
-        let key = self.0.get(&own.batch_uid).map_or("", |batch| batch.key.as_str());
+        let key = self
+            .0
+            .get(&own.batch_uid)
+            .map_or("", |batch| batch.key.as_str());
         (key.to_owned(), own.task.clone(), own.copy)
     }
 
@@ -45,7 +48,15 @@ impl Names {
             return own.task.clone();
         };
         let single = batch.counts.get(&own.task).is_none_or(|count| *count == 1);
-        let label = if single { own.task.clone() } else { format!("{}-{}", own.task, own.copy) };
-        if self.0.len() > 1 { format!("{}/{label}", batch.name) } else { label }
+        let label = if single {
+            own.task.clone()
+        } else {
+            format!("{}-{}", own.task, own.copy)
+        };
+        if self.0.len() > 1 {
+            format!("{}/{label}", batch.name)
+        } else {
+            label
+        }
     }
 }

@@ -10,10 +10,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::ledger::{Ledger, relative};
 use super::names::Names;
 use super::pace::Pace;
-use crate::api::{Phase, TaskBatch, TaskPhase};
-use crate::cli::chart::{self, Chart, clock};
-use crate::cli::gantt::{self, Screen};
+use crate::api::{Phase, TaskBatch};
 use crate::cli::Error;
+use crate::cli::chart::Chart;
+use crate::cli::gantt::{self, Screen};
+use crate::cli::wording::{self, clock};
 use crate::cluster::pod::{OwnPod, Pod, PodPhase};
 use crate::decide::Fact;
 use crate::model::{Millis, Problem, Solution};
@@ -70,7 +71,7 @@ impl<W: Write> Narrator<W> {
     }
 
     fn tell(&mut self, at: Millis, text: &str) {
-        let time = self.screen.style("2", &watch(at));
+        let time = self.screen.style("2", &wording::watch(at));
         self.say(&format!("{time}  {text}"));
     }
 
@@ -78,12 +79,22 @@ impl<W: Write> Narrator<W> {
     pub fn introduce(&mut self, cluster: &Cluster) {
         let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
         for node in cluster.nodes() {
-            *kinds.entry(chart::summary(&node.allocatable)).or_default() += 1;
+            *kinds
+                .entry(wording::summary(&node.allocatable))
+                .or_default() += 1;
         }
-        let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} with {kind}")).collect();
+        let kinds: Vec<String> = kinds
+            .iter()
+            .map(|(kind, count)| format!("{count} with {kind}"))
+            .collect();
         let count = cluster.nodes().count();
-        self.say(&format!("A simulated cluster of {count} nodes: {}.", kinds.join("; ")));
-        self.say("Nothing outside this process is touched; the operator's own loop runs against it.\n");
+        self.say(&format!(
+            "A simulated cluster of {count} nodes: {}.",
+            kinds.join("; ")
+        ));
+        self.say(
+            "Nothing outside this process is touched; the operator's own loop runs against it.\n",
+        );
     }
 
     /// Says how it went.
@@ -93,12 +104,16 @@ impl<W: Write> Narrator<W> {
         let Some((head, rows)) = table.split_first().filter(|(_, rows)| !rows.is_empty()) else {
             return self.say("Nothing has run.");
         };
-        self.say(&format!("\n{}\n{}\n", self.screen.style("1", head), rows.join("\n")));
+        self.say(&format!(
+            "\n{}\n{}\n",
+            self.screen.style("1", head),
+            rows.join("\n")
+        ));
         for line in self.ledger.totals() {
             self.say(&line);
         }
         for batch in cluster.batches() {
-            for line in waiting(batch) {
+            for line in wording::waiting(batch) {
                 self.say(&line);
             }
         }
@@ -124,7 +139,14 @@ impl<W: Write> Narrator<W> {
         }
         let spec = &batch.spec;
         let copies: i64 = spec.tasks.iter().map(|task| task.count).sum();
-        self.tell(at, &format!("{name}: {} tasks, {copies} copies, goal {}", spec.tasks.len(), spec.objective.goal));
+        self.tell(
+            at,
+            &format!(
+                "{name}: {} tasks, {copies} copies, goal {}",
+                spec.tasks.len(),
+                spec.objective.goal
+            ),
+        );
     }
 
     fn reported(&mut self, at: Millis, batch: &TaskBatch) {
@@ -134,21 +156,41 @@ impl<W: Write> Narrator<W> {
         if let Some(phase) = status.phase
             && self.phases.insert(uid, phase) != Some(phase)
         {
-            let done = status.progress.as_ref().map_or("", |progress| progress.done.as_str());
+            let done = status
+                .progress
+                .as_ref()
+                .map_or("", |progress| progress.done.as_str());
             let text = self.screen.style("1", &format!("{name}: {phase:?}"));
             self.tell(at, &format!("{text}, {done} done"));
         }
     }
 
-    fn planned(&mut self, at: Millis, problem: &Problem, solution: &Solution, elapsed: Duration, batches: &[String]) {
+    fn planned(
+        &mut self,
+        at: Millis,
+        problem: &Problem,
+        solution: &Solution,
+        elapsed: Duration,
+        batches: &[String],
+    ) {
         self.ledger.planned(at, problem, solution);
-        let new = batches.iter().fold(false, |new, batch| self.drawn.insert(batch.clone()) || new);
+        let new = batches
+            .iter()
+            .fold(false, |new, batch| self.drawn.insert(batch.clone()) || new);
         let chart = Chart::of_plan(problem, solution);
         if new {
-            let ends = solution.plan.assignments.iter().map(|assignment| assignment.end);
+            let ends = solution
+                .plan
+                .assignments
+                .iter()
+                .map(|assignment| assignment.end);
             self.pace.expect(ends.max().unwrap_or(0));
             let tried = format!("{} plans tried", solution.iterations);
-            let tried = if elapsed.is_zero() { tried } else { format!("{tried} in {:.1}s", elapsed.as_secs_f64()) };
+            let tried = if elapsed.is_zero() {
+                tried
+            } else {
+                format!("{tried} in {:.1}s", elapsed.as_secs_f64())
+            };
             self.tell(at, &format!("planned: {tried}, checked by the verifier\n"));
             self.say(&gantt::render(&chart, self.screen));
             self.picture.get_or_insert(chart);
@@ -158,8 +200,16 @@ impl<W: Write> Narrator<W> {
 
     /// Tells if the end of everything has moved by a hundredth of the whole or more.
     fn foresee(&mut self, at: Millis, problem: &Problem, solution: &Solution) {
-        let planned = solution.plan.assignments.iter().map(|assignment| assignment.end);
-        let held = problem.classes.iter().flat_map(|class| &class.holds).map(|hold| hold.until);
+        let planned = solution
+            .plan
+            .assignments
+            .iter()
+            .map(|assignment| assignment.end);
+        let held = problem
+            .classes
+            .iter()
+            .flat_map(|class| &class.holds)
+            .map(|hold| hold.until);
         let Some(end) = planned.chain(held).max().map(|end| at.saturating_add(end)) else {
             return;
         };
@@ -167,7 +217,12 @@ impl<W: Write> Narrator<W> {
             Some(before) if (end - before).abs() < before / 100 => return,
             Some(before) => {
                 let (copies, end, before) = (problem.copies(), clock(end), clock(before));
-                self.tell(at, &format!("planned again for {copies} waiting copies: all ends at {end}, not {before}"));
+                self.tell(
+                    at,
+                    &format!(
+                        "planned again for {copies} waiting copies: all ends at {end}, not {before}"
+                    ),
+                );
             }
             None => {}
         }
@@ -180,9 +235,15 @@ impl<W: Write> Narrator<W> {
         match happening {
             Happening::PodStarted(_) => {
                 let expected = own.predicted.map_or(0, |predicted| predicted.total);
-                let with = chart::requests(&pod.requests);
+                let with = wording::requests(&pod.requests);
                 self.ledger.started(at, copy, label.clone(), pod, own);
-                self.tell(at, &format!("{label} starts on {node}: {with}, for about {}", clock(expected)));
+                self.tell(
+                    at,
+                    &format!(
+                        "{label} starts on {node}: {with}, for about {}",
+                        clock(expected)
+                    ),
+                );
             }
             Happening::PodEnded(_) => {
                 let lengths = self.ledger.ended(at, &copy, pod);
@@ -191,29 +252,53 @@ impl<W: Write> Narrator<W> {
             }
             Happening::PodRejected(_) => {
                 let (reason, message) = (own.reason.as_deref(), own.message.as_deref());
-                let text = format!("{label} is rejected by {node}: {}: {}", reason.unwrap_or("?"), message.unwrap_or("?"));
+                let text = format!(
+                    "{label} is rejected by {node}: {}: {}",
+                    reason.unwrap_or("?"),
+                    message.unwrap_or("?")
+                );
                 self.warn(at, &text);
             }
-            Happening::PodDeleted { by_operator: true, .. } if !pod.is_finished() => {
+            Happening::PodDeleted {
+                by_operator: true, ..
+            } if !pod.is_finished() => {
                 self.tell(at, &format!("{label} is deleted from {node}"));
             }
             _ => {}
         }
     }
 
-    fn ending(&self, label: &str, node: &str, phase: PodPhase, own: &OwnPod, lengths: Option<(Millis, Millis)>) -> String {
+    fn ending(
+        &self,
+        label: &str,
+        node: &str,
+        phase: PodPhase,
+        own: &OwnPod,
+        lengths: Option<(Millis, Millis)>,
+    ) -> String {
         let took = lengths.map_or(String::new(), |(predicted, actual)| {
-            let difference = relative(actual, predicted).map_or(String::new(), |text| format!(" ({text})"));
+            let difference =
+                relative(actual, predicted).map_or(String::new(), |text| format!(" ({text})"));
             format!(" after {}{difference}", clock(actual))
         });
         if phase == PodPhase::Succeeded {
-            return format!("{} on {node}{took}", self.screen.style("32", &format!("{label} is done")));
+            return format!(
+                "{} on {node}{took}",
+                self.screen.style("32", &format!("{label} is done"))
+            );
         }
         let why = own.exit.as_ref().map_or_else(
-            || own.reason.clone().unwrap_or_else(|| "its node is gone".into()),
+            || {
+                own.reason
+                    .clone()
+                    .unwrap_or_else(|| "its node is gone".into())
+            },
             |exit| format!("exit code {} ({})", exit.code, exit.reason),
         );
-        format!("{} on {node}{took}: {why}", self.screen.style("31", &format!("{label} failed")))
+        format!(
+            "{} on {node}{took}: {why}",
+            self.screen.style("31", &format!("{label} failed"))
+        )
     }
 
     fn warn(&mut self, at: Millis, text: &str) {
@@ -245,29 +330,30 @@ impl<W: Write> Observer for Narrator<W> {
                     self.pod(at, happening, pod, own);
                 }
             }
-            Happening::NodeSet(_) | Happening::Told(_) | Happening::Observed { .. } | Happening::Crashed => {}
+            Happening::NodeSet(_)
+            | Happening::Told(_)
+            | Happening::Observed { .. }
+            | Happening::Crashed => {}
         }
     }
 
     fn noted(&mut self, at: Millis, fact: &Fact<'_>) {
         match fact {
-            Fact::Planned { problem, solution, elapsed, batches } => {
+            Fact::Planned {
+                problem,
+                solution,
+                elapsed,
+                batches,
+            } => {
                 self.planned(at, problem, solution, *elapsed, batches);
             }
             Fact::Unverified { violations } => {
-                self.warn(at, &format!("the plan did not pass the check and is not used: {violations}"));
-            }
-            Fact::Tasks { counts } => {
-                let of = |wanted: TaskPhase| -> u64 {
-                    counts.iter().filter(|((phase, _), _)| *phase == wanted).map(|(_, count)| *count).sum()
-                };
-                self.counts = format!(
-                    "{} waiting, {} running, {} done",
-                    of(TaskPhase::Waiting),
-                    of(TaskPhase::Running) + of(TaskPhase::Starting),
-                    of(TaskPhase::Succeeded)
+                self.warn(
+                    at,
+                    &format!("the plan did not pass the check and is not used: {violations}"),
                 );
             }
+            Fact::Tasks { counts } => self.counts = wording::counts(counts),
             Fact::Acted { .. } | Fact::Ended { .. } | Fact::QueueWait { .. } => {}
         }
     }
@@ -275,29 +361,8 @@ impl<W: Write> Observer for Narrator<W> {
     fn passes(&mut self, from: Millis, to: Millis) {
         let (line, counts) = (&self.line, &self.counts);
         self.pace.pass(from, to, |now| {
-            line.set_message(format!("{}  {counts}", watch(now)));
+            line.set_message(format!("{}  {counts}", wording::watch(now)));
             line.tick();
         });
     }
-}
-
-/// A moment as a clock shows it.
-fn watch(at: Millis) -> String {
-    let seconds = at / 1000;
-    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
-}
-
-/// What still waits at the end, with the reason that the status gives.
-fn waiting(batch: &TaskBatch) -> Vec<String> {
-    let tasks = batch.status.iter().flat_map(|status| &status.tasks);
-    let waiting = tasks.filter(|task| task.phase == TaskPhase::Waiting || task.phase == TaskPhase::Failed);
-    waiting
-        .map(|task| {
-            let (reason, message) = (task.reason.as_deref(), task.message.as_deref());
-            format!("{} {}: {}: {}", task.name, match task.phase {
-                TaskPhase::Failed => "failed",
-                _ => "waits",
-            }, reason.unwrap_or("?"), message.unwrap_or("?"))
-        })
-        .collect()
 }

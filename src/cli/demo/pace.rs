@@ -26,9 +26,15 @@ impl Pace {
     /// The speed that was asked for. Where nobody looks on, time does not pass.
     pub fn new(asked: Option<f64>) -> Self {
         if !stdout().is_terminal() {
-            return Self { speed: 0.0, is_free: false };
+            return Self {
+                speed: 0.0,
+                is_free: false,
+            };
         }
-        Self { speed: asked.unwrap_or(0.0), is_free: asked.is_none() }
+        Self {
+            speed: asked.unwrap_or(0.0),
+            is_free: asked.is_none(),
+        }
     }
 
     /// A plan is known to take so long: it sets the speed if nobody else did.
@@ -58,7 +64,11 @@ impl Pace {
         }
         let seconds = length as f64 / 1000.0 / self.speed;
         let wait = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-        if self.is_free { wait.min(LONGEST_WAIT) } else { wait }
+        if self.is_free {
+            wait.min(LONGEST_WAIT)
+        } else {
+            wait
+        }
     }
 }
 
@@ -76,12 +86,18 @@ mod tests {
 
     #[test]
     fn the_plan_sets_the_speed_unless_it_was_asked_for() {
-        let mut free = Pace { speed: 0.0, is_free: true };
+        let mut free = Pace {
+            speed: 0.0,
+            is_free: true,
+        };
         assert_eq!(free.real(1000), Duration::ZERO);
         free.expect(3_600_000);
         assert_eq!(free.real(300_000), Duration::from_secs(1));
         assert_eq!(free.real(Millis::MAX), LONGEST_WAIT);
-        let mut asked = Pace { speed: 60.0, is_free: false };
+        let mut asked = Pace {
+            speed: 60.0,
+            is_free: false,
+        };
         asked.expect(3_600_000);
         assert_eq!(asked.real(300_000), Duration::from_secs(5));
     }
