@@ -1,8 +1,10 @@
 //! The command line: one command a file. Nothing here decides; commands read, call the core and print.
 
+pub mod chart;
 pub mod completion;
 pub mod crd;
 pub mod demo;
+pub mod gantt;
 pub mod manifest;
 pub mod number;
 pub mod plan;
@@ -10,6 +12,10 @@ pub mod plan;
 pub mod run;
 pub mod svg;
 pub mod version;
+pub mod wording;
+
+#[cfg(test)]
+mod chart_tests;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
