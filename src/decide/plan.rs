@@ -1,7 +1,7 @@
 //! Plans what waits: batches of equal priority, goal and algorithm are one problem; groups go in order
 //! of priority, then age, and what an earlier group holds is fixed for the later ones (DESIGN 4).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ pub async fn replan<W: World>(
         return;
     }
     let mut planned = Planned {
-        plans: std::mem::take(&mut memory.planned.plans),
+        plans: memory.planned.plans.clone(),
         waits: held,
         ..Planned::default()
     };
@@ -114,6 +114,7 @@ pub async fn replan<W: World>(
         planned.adopt(group, &answer);
         reserve(&mut snapshot, &problem, &solution);
     }
+    planned.keep_told(&memory.planned, now);
     memory.fingerprint = Some(self::fingerprint(
         observed,
         batches,
@@ -509,6 +510,46 @@ impl Planned {
                 };
                 self.waits.insert(copy_id(member, unplaced.copy), wait);
             }
+        }
+    }
+
+    /// A batch of which nothing starts now, and whose copies wait for the same reasons as before, keeps what
+    /// was told of it until a planned start has passed: strangers come and go, and nobody wants to read that.
+    fn keep_told(&mut self, old: &Planned, now: Timestamp) {
+        let started: HashSet<&str> = self
+            .launches
+            .keys()
+            .map(|copy| copy.batch_uid.as_str())
+            .collect();
+        let mut changed: HashSet<&str> = started;
+        for (copy, wait) in &old.waits {
+            let passed = wait.planned.is_some_and(|(start, _)| start <= now);
+            if passed || self.waits.get(copy).map(|new| new.reason) != Some(wait.reason) {
+                changed.insert(&copy.batch_uid);
+            }
+        }
+        for copy in self
+            .waits
+            .keys()
+            .filter(|copy| !old.waits.contains_key(copy))
+        {
+            changed.insert(&copy.batch_uid);
+        }
+        let kept: Vec<String> = old
+            .plans
+            .keys()
+            .filter(|uid| self.plans.contains_key(*uid) && !changed.contains(uid.as_str()))
+            .cloned()
+            .collect();
+        for uid in kept {
+            let told = old.waits.iter().filter(|(copy, _)| copy.batch_uid == uid);
+            self.waits
+                .extend(told.map(|(copy, wait)| (copy.clone(), wait.clone())));
+            self.plans.insert(uid.clone(), old.plans[&uid].clone());
+            match old.ends.get(&uid) {
+                Some(end) => self.ends.insert(uid, *end),
+                None => self.ends.remove(&uid),
+            };
         }
     }
 

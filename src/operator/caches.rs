@@ -146,10 +146,12 @@ impl Caches {
     /// What the cluster holds now, our own writes included.
     pub fn observe(&self, now: Timestamp) -> Observed {
         let (pods, closed) = self.pods();
+        let batches = self.batches();
+        let nodes = self.nodes(&pods, &closed, &batches);
         Observed {
             now,
-            batches: self.batches(),
-            nodes: self.nodes(&pods, &closed),
+            batches,
+            nodes,
             pods,
             priorities: self.priorities(),
         }
@@ -184,10 +186,20 @@ impl Caches {
 
     /// The nodes that may be used. Those that may not, but carry pods of ours, are there too, closed for
     /// more: their pods are not lost.
-    fn nodes(&self, pods: &[Arc<Pod>], closed: &BTreeSet<String>) -> Vec<Arc<Node>> {
-        let ours = pods
+    fn nodes(
+        &self,
+        pods: &[Arc<Pod>],
+        closed: &BTreeSet<String>,
+        batches: &[Arc<TaskBatch>],
+    ) -> Vec<Arc<Node>> {
+        let uids = batches
             .iter()
-            .filter(|pod| pod.own.is_some() && !pod.is_finished());
+            .filter_map(|batch| batch.metadata.uid.as_deref());
+        let uids: BTreeSet<&str> = uids.collect();
+        let ours = pods.iter().filter(|pod| {
+            let owner = pod.own.as_ref().map(|own| own.batch_uid.as_str());
+            owner.is_some_and(|uid| uids.contains(uid)) && !pod.is_finished()
+        });
         let carrying: BTreeSet<&str> = ours.filter_map(|pod| node_of(pod)).collect();
         let store = self.nodes.lock();
         let usable = |key: &Key, node: &Node| {

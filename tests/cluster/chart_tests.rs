@@ -131,21 +131,23 @@ async fn schemas(sandbox: &Sandbox) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Forbids fields that are not named, and drops defaults, which kubeconform takes for wrong types.
+/// Forbids fields that are not named, and drops defaults, some of which are of a wrong type.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            if fields.get("properties").is_some_and(Value::is_object) && fields.contains_key("type")
-            {
+            fields.remove("default");
+            if fields.contains_key("properties") {
                 fields.entry("additionalProperties").or_insert(json!(false));
             }
-            if fields
-                .get("default")
-                .is_some_and(|value| !value.get("type").is_some_and(Value::is_string))
-            {
-                fields.remove("default");
+            for (name, value) in fields {
+                match value {
+                    // Names of fields stand here, and one may be called `default`.
+                    Value::Object(named) if name == "properties" => {
+                        named.values_mut().for_each(close);
+                    }
+                    value => close(value),
+                }
             }
-            fields.values_mut().for_each(close);
         }
         Value::Array(items) => items.iter_mut().for_each(close),
         _ => {}

@@ -177,11 +177,8 @@ async fn an_operator_with_nothing_to_do_writes_nothing(sandbox: Sandbox) -> Resu
     let before = writes(&sandbox)?;
     tokio::time::sleep(seconds(15)).await;
     let after = writes(&sandbox)?;
-    ensure!(
-        before == after,
-        "{:#?}",
-        after.difference(&before).collect::<Vec<_>>()
-    );
+    let more: Vec<&String> = after.difference(&before).take(3).collect();
+    ensure!(more.is_empty(), "{more:#?}");
     let usage = operator.usage()?;
     ensure!(usage.rss < 64 << 20, "{} MiB at rest", usage.rss >> 20);
     Ok(())
