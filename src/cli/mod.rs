@@ -1,8 +1,10 @@
 //! The command line: one command a file. Nothing here decides; commands read, call the core and print.
 
+pub mod chart;
 pub mod completion;
 pub mod crd;
 pub mod demo;
+pub mod gantt;
 pub mod manifest;
 pub mod number;
 pub mod plan;
@@ -10,6 +12,10 @@ pub mod plan;
 pub mod run;
 pub mod svg;
 pub mod version;
+pub mod wording;
+
+#[cfg(test)]
+mod chart_tests;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -73,7 +79,9 @@ pub enum Error {
     #[error(transparent)]
     Files(#[from] manifest::FileFaults),
     /// A plan that the check refused: a mistake in this program.
-    #[error("the plan did not pass the check and is not shown; this is a mistake in taskbatch, please report it:\n{0}")]
+    #[error(
+        "the plan did not pass the check and is not shown; this is a mistake in taskbatch, please report it:\n{0}"
+    )]
     Unverified(String),
     /// Standard output.
     #[error("cannot write: {0}")]
@@ -88,7 +96,9 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Error::Usage(_) => ExitCode::from(2),
-            Error::Files(_) | Error::Unverified(_) | Error::Io(_) | Error::Machine(_) => ExitCode::FAILURE,
+            Error::Files(_) | Error::Unverified(_) | Error::Io(_) | Error::Machine(_) => {
+                ExitCode::FAILURE
+            }
         }
     }
 }

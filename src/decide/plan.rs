@@ -335,7 +335,9 @@ fn waiting<'a>(
                 },
             );
         }
-        if !closed {
+        // A goal without a time axis would start it at once.
+        let too_early = release > 0 && batch.goal.is_static();
+        if !closed && !too_early {
             found
                 .entry(copy.task)
                 .or_default()

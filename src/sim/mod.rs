@@ -1,1 +1,41 @@
-//! A simulated cluster.
+//! A simulated cluster: nodes, kubelets, an API server and people who change things, under a virtual clock.
+//!
+//! [`Cluster`] is a [`World`](crate::decide::World): [`run`] drives the operator's own loop against it, so
+//! `demo`, what-if answers and the tests of faults are one piece of code. Nothing here reads a clock or draws
+//! ambient randomness: the same objects, seed and options give the same history, event by event.
+//!
+//! ```text
+//! cluster  objects and the queue of what comes next        server   what the API server does with requests
+//! kubelet  admission, start, end and loss of nodes         edit     what people change, and when
+//! world    the seam to the operator                        search   the search, by iterations and not by time
+//! run      the loop                                        history  what happened, for observers
+//! faults   what goes wrong, by seed                        invariants  what must never happen
+//! ```
+
+mod chance;
+mod cluster;
+mod edit;
+mod faults;
+mod history;
+mod invariants;
+mod kubelet;
+mod queue;
+mod run;
+mod search;
+mod server;
+mod world;
+
+#[cfg(test)]
+mod cluster_tests;
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
+mod fixture;
+
+pub use cluster::{Cluster, Options};
+pub use edit::Edit;
+pub use faults::Faults;
+pub use history::{Happening, Observer};
+pub use invariants::Invariants;
+pub use run::{End, Ran, run};
+pub use world::Unreachable;

@@ -39,11 +39,7 @@ pub fn check(problem: &Problem, solution: &Solution) {
     check_outcome(problem, solution, total);
 }
 
-<<<<<<< HEAD
-fn class_of<'p>(problem: &'p Problem, node: usize) -> (usize, &'p NodeClass) {
-=======
 fn class_of(problem: &Problem, node: usize) -> (usize, &NodeClass) {
->>>>>>> 077e917
     let found = problem
         .classes
         .iter()
@@ -237,11 +233,7 @@ pub fn objective(problem: &Problem, assignments: &[Assignment]) -> i64 {
             .map(|(index, batch)| {
                 i128::from(batch.weight) * i128::from(ends(index).max().unwrap_or(0))
             })
-<<<<<<< HEAD
-            .sum()
-=======
             .fold(0, i128::saturating_add)
->>>>>>> 077e917
     } else {
         assignments.iter().map(value).fold(0, i128::saturating_add)
     };

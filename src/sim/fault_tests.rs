@@ -1,0 +1,262 @@
+//! The operator under faults: thousands of small clusters by seed, each run to its end.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+use super::chance;
+use super::cluster::{Cluster, Options};
+use super::edit::Edit;
+use super::faults::Faults;
+use super::fixture::{node, object, shown, stranger};
+use super::history::{Happening, Observer};
+use super::invariants::Invariants;
+use super::run::{End, Ran, run};
+use crate::decide::{Action, Fact, Memory};
+use crate::model::Millis;
+
+const MINUTE: Millis = 60_000;
+/// Long enough for every backoff and every loss.
+const WEEK: Millis = 7 * 24 * 60 * MINUTE;
+
+/// Draws small worlds.
+struct Dice(ChaCha8Rng);
+
+impl Dice {
+    fn number(&mut self, from: u32, to: u32) -> u32 {
+        self.0.random_range(from..=to)
+    }
+
+    fn happens(&mut self, probability: f64) -> bool {
+        self.0.random::<f64>() < probability
+    }
+
+    /// A probability that is often 0.
+    fn fault(&mut self, most: f64) -> f64 {
+        if self.happens(0.5) {
+            0.0
+        } else {
+            most * self.0.random::<f64>()
+        }
+    }
+
+    fn faults(&mut self) -> Faults {
+        Faults {
+            noise: self.fault(0.5),
+            run_fails: self.fault(0.3),
+            out_of_memory: self.fault(0.2),
+            node_rejects: self.fault(0.3),
+            node_lost: self.fault(0.5),
+            reply_lost: self.fault(0.3),
+            request_lost: self.fault(0.3),
+            refused: self.fault(0.2),
+            stale: self.fault(0.4),
+            unreachable: self.fault(0.2),
+            crash_after: None,
+            crash: self.fault(0.1),
+        }
+    }
+
+    /// Tasks that fit the first node, were it empty.
+    fn batch(&mut self, name: &str) -> Value {
+        let tasks: Vec<Value> = (0..self.number(1, 3))
+            .map(|index| self.task(index))
+            .collect();
+        json!({
+            "apiVersion": "taskbatch.dev/v1alpha1", "kind": "TaskBatch",
+            "metadata": {"name": name},
+            "spec": {"tasks": tasks, "optimizer": {"iterations": 3}},
+        })
+    }
+
+    fn task(&mut self, index: u32) -> Value {
+        let resources = match self.number(0, 2) {
+            0 => json!({"cpu": {"min": "1", "max": self.number(1, 4).to_string()}}),
+            1 => json!({"cpu": {"min": "500m"}}),
+            _ => json!({"nvidia.com/gpu": {"min": "1", "max": self.number(1, 2).to_string()}}),
+        };
+        json!({
+            "name": format!("t{index}"), "count": self.number(1, 3), "resources": resources,
+            "estimate": {"process": format!("{}m", self.number(1, 30))},
+            "retry": {"limit": self.number(0, 3)},
+            "template": {"spec": {"containers": [{"name": "main", "image": "busybox"}]}},
+        })
+    }
+
+    fn moment(&mut self) -> Millis {
+        Millis::from(self.number(0, 60)) * MINUTE
+    }
+
+    fn world(&mut self, seed: u64, faults: Faults) -> Cluster {
+        let mut cluster = Cluster::new(Options {
+            seed,
+            startup: Millis::from(self.number(0, 3000)),
+            stop: Millis::from(self.number(0, 3000)),
+            whole_seconds: self.happens(0.5),
+            faults,
+            ..Options::default()
+        });
+        cluster.set_node(node("n0", 4, 2));
+        for index in 1..=self.number(0, 3) {
+            cluster.set_node(node(
+                &format!("n{index}"),
+                self.number(1, 8),
+                self.number(0, 4),
+            ));
+        }
+        for name in ["a", "b"].into_iter().take(self.number(1, 2) as usize) {
+            let at = if self.happens(0.7) { 0 } else { self.moment() };
+            cluster.schedule(at, Edit::Apply(Box::new(object(self.batch(name)))));
+        }
+        self.disturb(&mut cluster);
+        cluster
+    }
+
+    /// What people and other schedulers do meanwhile.
+    fn disturb(&mut self, cluster: &mut Cluster) {
+        let (namespace, name) = ("default".to_owned(), "a".to_owned());
+        if self.happens(0.2) {
+            let (from, length) = (self.moment(), self.moment());
+            for (at, suspend) in [(from, true), (from + length, false)] {
+                let edit = Edit::Suspend {
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                    suspend,
+                };
+                cluster.schedule(at, edit);
+            }
+        }
+        if self.happens(0.1) {
+            cluster.schedule(self.moment(), Edit::DeleteBatch { namespace, name });
+        }
+        if self.happens(0.2) {
+            cluster.schedule(self.moment(), Edit::RemoveNode("n1".into()));
+        }
+        for index in 0..self.number(0, 3) {
+            let pod = stranger(&format!("s{index}"), self.number(1, 3), "n0");
+            let length = Millis::from(self.number(1, 60)) * MINUTE;
+            cluster.schedule(self.moment(), Edit::AddPod(Box::new(pod), Some(length)));
+        }
+    }
+}
+
+/// Prints what happens, where `SIM_TRACE` is in the environment.
+struct Trace(bool);
+
+impl Observer for Trace {
+    fn happened(&mut self, at: Millis, happening: &Happening) {
+        if self.0 && !matches!(happening, Happening::Observed { fresh: true }) {
+            println!("{at:>9} {}", shown(happening));
+        }
+    }
+
+    fn noted(&mut self, at: Millis, fact: &Fact<'_>) {
+        match fact {
+            Fact::Acted { action, outcome } if self.0 => {
+                println!("{at:>9}   {} -> {outcome:?}", brief(action))
+            }
+            _ => {}
+        }
+    }
+}
+
+fn brief(action: &Action) -> String {
+    match action {
+        Action::Create(create) => format!("create {}", create.name),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What is wrong after a run.
+fn wrong(seed: u64, cluster: &mut Cluster) -> (Ran, Vec<String>) {
+    let mut invariants = Invariants::default();
+    let mut trace = Trace(std::env::var_os("SIM_TRACE").is_some());
+    let ran = run(
+        cluster,
+        &mut Memory::default(),
+        WEEK,
+        &mut (&mut invariants, &mut trace),
+    );
+    let mut wrong = invariants.violations().to_vec();
+    if ran.end != End::Settled {
+        wrong.push(format!(
+            "ends {:?} at {} ms after {} rounds",
+            ran.end, ran.at, ran.rounds
+        ));
+    }
+    wrong.extend(
+        Invariants::unended(cluster)
+            .into_iter()
+            .map(|batch| format!("not ended: {batch}")),
+    );
+    (
+        ran,
+        wrong
+            .into_iter()
+            .map(|what| format!("seed {seed}: {what}"))
+            .collect(),
+    )
+}
+
+/// How many seeds to try; `SIM_SEEDS` in the environment asks for more, `SIM_SEED` for one alone.
+fn seeds(usual: u64) -> Vec<u64> {
+    let asked = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    match asked("SIM_SEED") {
+        Some(one) => vec![one],
+        None => (0..asked("SIM_SEEDS").unwrap_or(usual)).collect(),
+    }
+}
+
+fn assert_all_well(found: Vec<String>) {
+    let shown: Vec<&String> = found.iter().take(20).collect();
+    assert!(
+        found.is_empty(),
+        "{} violations, the first are {shown:#?}",
+        found.len()
+    );
+}
+
+#[test]
+fn whatever_goes_wrong_every_batch_ends_and_no_rule_is_broken() {
+    let found = seeds(500).into_par_iter().flat_map_iter(|seed| {
+        let mut dice = Dice(chance::generator(seed, "world", ""));
+        let faults = dice.faults();
+        wrong(seed, &mut dice.world(seed, faults)).1
+    });
+    assert_all_well(found.collect());
+}
+
+#[test]
+fn without_faults_every_batch_ends() {
+    let found = seeds(100).into_par_iter().flat_map_iter(|seed| {
+        let mut dice = Dice(chance::generator(seed, "calm world", ""));
+        wrong(seed, &mut dice.world(seed, Faults::default())).1
+    });
+    assert_all_well(found.collect());
+}
+
+#[test]
+fn a_kill_after_any_write_changes_nothing_that_matters() {
+    let found = seeds(5).into_par_iter().flat_map_iter(|seed| {
+        let mut found = Vec::new();
+        for write in 1.. {
+            let faults = Faults {
+                crash_after: Some(write),
+                ..Faults::default()
+            };
+            let mut dice = Dice(chance::generator(seed, "killed world", ""));
+            let (ran, wrong) = wrong(seed, &mut dice.world(seed, faults));
+            found.extend(
+                wrong
+                    .into_iter()
+                    .map(|what| format!("killed after write {write}, {what}")),
+            );
+            if ran.crashes == 0 {
+                break;
+            }
+        }
+        found
+    });
+    assert_all_well(found.collect());
+}
