@@ -44,7 +44,7 @@ pub struct RunArgs {
     )]
     pub lease_namespace: String,
     /// Name of this process in the competition, unique among those that are alive. Default: host name and process id.
-    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    #[arg(long, value_name = "NAME", env = "POD_NAME", hide_env_values = true)]
     pub identity: Option<String>,
     /// Run the batches of this namespace only; may be repeated. Default: those of all namespaces.
     #[arg(long, value_name = "NAMESPACE")]
