@@ -44,7 +44,7 @@ pub struct RunArgs {
     )]
     pub lease_namespace: String,
     /// Name of this process in the competition, unique among those that are alive. Default: host name and process id.
-    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    #[arg(long, value_name = "NAME", env = "POD_NAME", hide_env_values = true)]
     pub identity: Option<String>,
     /// Run the batches of this namespace only; may be repeated. Default: those of all namespaces.
     #[arg(long, value_name = "NAMESPACE")]
@@ -133,8 +133,8 @@ fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Lines go to standard error. Other crates are heard from warnings on; the client of kube only from errors
-/// on, since its warnings quote whole objects.
+/// Lines go to standard error. Other crates are heard from warnings on, but for the client of kube: its
+/// warnings quote whole objects, and its errors are told again by whoever made the call.
 fn start_log(format: LogFormat, level: LogLevel) {
     let level = match level {
         LogLevel::Error => "error",
@@ -144,7 +144,7 @@ fn start_log(format: LogFormat, level: LogLevel) {
         LogLevel::Trace => "trace",
     };
     let others = if level == "error" { "error" } else { "warn" };
-    let filter = EnvFilter::new(format!("{others},kube_client=error,taskbatch={level}"));
+    let filter = EnvFilter::new(format!("{others},kube_client=off,taskbatch={level}"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);
