@@ -174,9 +174,9 @@ impl<W: Write> Narrator<W> {
         batches: &[String],
     ) {
         self.ledger.planned(at, problem, solution);
-        let new = batches
-            .iter()
-            .fold(false, |new, batch| self.drawn.insert(batch.clone()) || new);
+        let known = self.drawn.len();
+        self.drawn.extend(batches.iter().cloned());
+        let new = self.drawn.len() > known;
         let chart = Chart::of_plan(problem, solution);
         if new {
             let ends = solution
