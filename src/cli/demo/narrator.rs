@@ -139,14 +139,13 @@ impl<W: Write> Narrator<W> {
         }
         let spec = &batch.spec;
         let copies: i64 = spec.tasks.iter().map(|task| task.count).sum();
-        self.tell(
-            at,
-            &format!(
-                "{name}: {} tasks, {copies} copies, goal {}",
-                spec.tasks.len(),
-                spec.objective.goal
-            ),
+        let tasks = i64::try_from(spec.tasks.len()).unwrap_or(i64::MAX);
+        let (tasks, goal) = (
+            wording::number_of(tasks, "task", "tasks"),
+            spec.objective.goal,
         );
+        let copies = wording::number_of(copies, "copy", "copies");
+        self.tell(at, &format!("{name}: {tasks}, {copies}, goal {goal}"));
     }
 
     fn reported(&mut self, at: Millis, batch: &TaskBatch) {
