@@ -14,6 +14,8 @@ pub mod cluster;
 pub mod constraint;
 pub mod decide;
 pub mod model;
+#[cfg(feature = "cluster")]
+pub mod operator;
 pub mod sim;
 pub mod solver;
 pub mod verify;

@@ -8,7 +8,8 @@ use taskbatch::cli::{self, Cli, Command, Exit};
 
 fn main() -> ExitCode {
     let command = named(Cli::command());
-    let parsed = Cli::from_arg_matches(&command.clone().get_matches()).unwrap_or_else(|error| error.exit());
+    let parsed =
+        Cli::from_arg_matches(&command.clone().get_matches()).unwrap_or_else(|error| error.exit());
     match execute(parsed, command) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -40,9 +41,14 @@ fn shown(error: &cli::Error) -> String {
 /// As a plugin of kubectl the program goes by that name.
 fn named(command: clap::Command) -> clap::Command {
     let path = std::env::args_os().next().unwrap_or_default();
-    let name = Path::new(&path).file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = Path::new(&path)
+        .file_stem()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     if name == "kubectl-taskbatch" {
-        command.name("kubectl-taskbatch").bin_name("kubectl taskbatch")
+        command
+            .name("kubectl-taskbatch")
+            .bin_name("kubectl taskbatch")
     } else {
         command
     }

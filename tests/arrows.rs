@@ -11,18 +11,62 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("cluster", &["api", "constraint", "model"]),
     ("solver", &["model"]),
     ("verify", &["constraint", "model"]),
-    ("decide", &["api", "cluster", "constraint", "model", "solver", "verify"]),
-    ("sim", &["api", "cluster", "constraint", "decide", "model", "solver", "verify"]),
-    ("operator", &["api", "cluster", "constraint", "decide", "model", "solver", "verify"]),
+    (
+        "decide",
+        &["api", "cluster", "constraint", "model", "solver", "verify"],
+    ),
+    (
+        "sim",
+        &[
+            "api",
+            "cluster",
+            "constraint",
+            "decide",
+            "model",
+            "solver",
+            "verify",
+        ],
+    ),
+    (
+        "operator",
+        &[
+            "api",
+            "cluster",
+            "constraint",
+            "decide",
+            "model",
+            "solver",
+            "verify",
+        ],
+    ),
     (
         "cli",
-        &["api", "cluster", "constraint", "decide", "model", "operator", "sim", "solver", "verify"],
+        &[
+            "api",
+            "cluster",
+            "constraint",
+            "decide",
+            "model",
+            "operator",
+            "sim",
+            "solver",
+            "verify",
+        ],
     ),
     ("main", &["cli"]),
 ];
 
 /// Modules to which clock, seed and budget are handed in.
-const PURE: [&str; 8] = ["model", "api", "constraint", "cluster", "solver", "verify", "decide", "sim"];
+const PURE: [&str; 8] = [
+    "model",
+    "api",
+    "constraint",
+    "cluster",
+    "solver",
+    "verify",
+    "decide",
+    "sim",
+];
 
 /// What a pure module does not speak of.
 const AMBIENT: [&str; 19] = [
@@ -49,13 +93,19 @@ const AMBIENT: [&str; 19] = [
 
 #[test]
 fn modules_use_only_what_the_map_of_the_crate_draws() {
-    let wrong: Vec<_> = sources().iter().flat_map(|(path, text)| wrong_arrows(path, text)).collect();
+    let wrong: Vec<_> = sources()
+        .iter()
+        .flat_map(|(path, text)| wrong_arrows(path, text))
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn the_pure_part_has_no_clock_no_randomness_and_no_input_or_output() {
-    let wrong: Vec<_> = sources().iter().flat_map(|(path, text)| ambient(path, text)).collect();
+    let wrong: Vec<_> = sources()
+        .iter()
+        .flat_map(|(path, text)| ambient(path, text))
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -64,7 +114,11 @@ fn every_module_is_on_the_map() {
     let known: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
     for (path, _) in sources() {
         let module = module(&path);
-        assert!(module == "lib" || known.contains(module.as_str()), "{} is not on the map", path.display());
+        assert!(
+            module == "lib" || known.contains(module.as_str()),
+            "{} is not on the map",
+            path.display()
+        );
     }
 }
 
@@ -72,7 +126,10 @@ fn every_module_is_on_the_map() {
 fn a_planted_wrong_arrow_is_caught() {
     for (file, text) in [
         ("solver/greedy.rs", "use crate::cluster::quantity;"),
-        ("solver/mod.rs", "use crate::{model::Goal, verify::{self, check}};"),
+        (
+            "solver/mod.rs",
+            "use crate::{model::Goal, verify::{self, check}};",
+        ),
         ("verify.rs", "fn f() { super::solver::solve() }"),
         ("model/node.rs", "use super::super::api::TaskBatch;"),
         ("decide/mod.rs", "let operator = crate::operator::run();"),
@@ -82,20 +139,46 @@ fn a_planted_wrong_arrow_is_caught() {
     }
     for (file, text) in [
         ("solver/greedy.rs", "use crate::model::{Goal, Problem};"),
-        ("solver/greedy.rs", "// not crate::cluster\n#[cfg(test)]\nmod tests {\n    use crate::verify;\n}\n"),
+        (
+            "solver/greedy.rs",
+            "// not crate::cluster\n#[cfg(test)]\nmod tests {\n    use crate::verify;\n}\n",
+        ),
         ("cluster/node.rs", "use super::quantity;"),
-        ("decide/mod.rs", "use crate::{api, cluster::{compile, snapshot}};"),
+        (
+            "decide/mod.rs",
+            "use crate::{api, cluster::{compile, snapshot}};",
+        ),
     ] {
-        assert_eq!(wrong_arrows(Path::new(file), text), Vec::<String>::new(), "{text}");
+        assert_eq!(
+            wrong_arrows(Path::new(file), text),
+            Vec::<String>::new(),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn a_planted_clock_is_caught() {
-    assert_eq!(ambient(Path::new("solver/search.rs"), "let now = std::time::Instant::now();").len(), 1);
-    assert_eq!(ambient(Path::new("decide/mod.rs"), "use tokio::time::sleep;").len(), 1);
+    assert_eq!(
+        ambient(
+            Path::new("solver/search.rs"),
+            "let now = std::time::Instant::now();"
+        )
+        .len(),
+        1
+    );
+    assert_eq!(
+        ambient(Path::new("decide/mod.rs"), "use tokio::time::sleep;").len(),
+        1
+    );
     assert!(ambient(Path::new("cli/plan/mod.rs"), "use std::time::Instant;").is_empty());
-    assert!(ambient(Path::new("solver/search.rs"), "use crate::model::Instance; // an Instant").is_empty());
+    assert!(
+        ambient(
+            Path::new("solver/search.rs"),
+            "use crate::model::Instance; // an Instant"
+        )
+        .is_empty()
+    );
 }
 
 /// Source files, relative to `src`, without those that only tests use.
@@ -104,8 +187,15 @@ fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     collect(&root, &root, &mut found);
     assert!(found.len() > 20, "the sources were not found");
-    let tests: BTreeSet<PathBuf> = found.iter().flat_map(|(path, text)| test_modules(path, text)).collect();
-    found.retain(|(path, _)| !tests.iter().any(|test| path.with_extension("").starts_with(test)));
+    let tests: BTreeSet<PathBuf> = found
+        .iter()
+        .flat_map(|(path, text)| test_modules(path, text))
+        .collect();
+    found.retain(|(path, _)| {
+        !tests
+            .iter()
+            .any(|test| path.with_extension("").starts_with(test))
+    });
     found
 }
 
@@ -132,7 +222,12 @@ fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
     lines
         .windows(2)
         .filter(|pair| pair[0] == "#[cfg(test)]")
-        .filter_map(|pair| pair[1].trim_start_matches("pub(crate) ").strip_prefix("mod ")?.strip_suffix(';'))
+        .filter_map(|pair| {
+            pair[1]
+                .trim_start_matches("pub(crate) ")
+                .strip_prefix("mod ")?
+                .strip_suffix(';')
+        })
         .map(|name| folder.join(name))
         .collect()
 }
@@ -168,14 +263,21 @@ fn ambient(path: &Path, text: &str) -> Vec<String> {
     AMBIENT
         .iter()
         .filter(|name| code.match_indices(**name).any(|(at, _)| is_word(at, name)))
-        .map(|name| format!("src/{}: {name} is for the operator and the command line", path.display()))
+        .map(|name| {
+            format!(
+                "src/{}: {name} is for the operator and the command line",
+                path.display()
+            )
+        })
         .collect()
 }
 
 /// The text without comments and without its module of tests.
 fn code(text: &str) -> String {
     let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-    let lines = text[..end].lines().map(|line| line.split("//").next().unwrap_or_default());
+    let lines = text[..end]
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default());
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -191,7 +293,8 @@ fn used(path: &Path, code: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for root in roots {
         for (at, _) in code.match_indices(&root) {
-            let whole = !code[..at].ends_with(|letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':'));
+            let whole = !code[..at]
+                .ends_with(|letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':'));
             if whole {
                 found.extend(names(&code[at + root.len()..]));
             }
@@ -204,7 +307,8 @@ fn used(path: &Path, code: &str) -> BTreeSet<String> {
 fn names(rest: &str) -> Vec<String> {
     let first = |text: &str| -> String {
         let name = text.trim_start().chars();
-        name.take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
+        name.take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+            .collect()
     };
     let Some(group) = rest.strip_prefix('{') else {
         return vec![first(rest)];

@@ -17,7 +17,10 @@ fn the_checked_in_crds_are_the_generated_one() {
         "crds/taskbatches.taskbatch.dev.yaml",
         "charts/taskbatch/files/taskbatches.taskbatch.dev.yaml",
     ] {
-        assert!(read(path) == wanted, "{path} is not what `taskbatch crd` prints: run `make crds`");
+        assert!(
+            read(path) == wanted,
+            "{path} is not what `taskbatch crd` prints: run `make crds`"
+        );
     }
 }
 
@@ -33,7 +36,10 @@ fn every_field_has_a_description() {
 fn find_undescribed(schema: &Value, path: &str, missing: &mut Vec<String>) {
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
-        if field["description"].as_str().is_none_or(|text| text.trim().is_empty()) {
+        if field["description"]
+            .as_str()
+            .is_none_or(|text| text.trim().is_empty())
+        {
             missing.push(path.clone());
         }
         find_undescribed(field, &path, missing);

@@ -47,7 +47,9 @@ impl Schema {
     /// The schema of TaskBatch: `spec` and `status`.
     pub fn of_task_batch() -> Self {
         let versions = crd().spec.versions;
-        let schema = versions.first().and_then(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref());
+        let schema = versions
+            .first()
+            .and_then(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref());
         schema.map(Schema::new).unwrap_or_default()
     }
 
@@ -62,7 +64,12 @@ impl Schema {
             int_or_string: props.x_kubernetes_int_or_string.unwrap_or(false),
             nullable: props.nullable.unwrap_or(false),
             has_default: props.default.is_some(),
-            properties: props.properties.iter().flatten().map(|(name, schema)| (name.clone(), Schema::new(schema))).collect(),
+            properties: props
+                .properties
+                .iter()
+                .flatten()
+                .map(|(name, schema)| (name.clone(), Schema::new(schema)))
+                .collect(),
             required: props.required.clone().unwrap_or_default(),
             values: match &props.additional_properties {
                 Some(JSONSchemaPropsOrBool::Schema(schema)) => Some(Box::new(Schema::new(schema))),
@@ -74,12 +81,20 @@ impl Schema {
                 _ => None,
             },
             keys: props.x_kubernetes_list_map_keys.clone().unwrap_or_default(),
-            choices: props.enum_.iter().flatten().map(|choice| choice.0.clone()).collect(),
+            choices: props
+                .enum_
+                .iter()
+                .flatten()
+                .map(|choice| choice.0.clone())
+                .collect(),
             minimum: props.minimum,
             maximum: props.maximum,
             min_length: length([props.min_length, props.min_items, props.min_properties]),
             max_length: length([props.max_length, props.max_items, props.max_properties]),
-            pattern: props.pattern.as_ref().and_then(|pattern| Regex::new(pattern).ok()),
+            pattern: props
+                .pattern
+                .as_ref()
+                .and_then(|pattern| Regex::new(pattern).ok()),
         }
     }
 
@@ -100,7 +115,10 @@ impl Schema {
         let known = ["apiVersion", "kind", "metadata"];
         for name in object.as_object().into_iter().flat_map(Map::keys) {
             if !known.contains(&name.as_str()) && !self.properties.contains_key(name) {
-                found.push(Fault::new(name, "unknown field; known here: apiVersion, kind, metadata, spec"));
+                found.push(Fault::new(
+                    name,
+                    "unknown field; known here: apiVersion, kind, metadata, spec",
+                ));
             }
         }
         found
@@ -111,18 +129,29 @@ impl Schema {
             return;
         }
         if let Some(wanted) = self.wrong_type(value) {
-            let message = format!("Invalid value: {}: must be of type {wanted}: {:?}", shown(value), type_of(value));
+            let message = format!(
+                "Invalid value: {}: must be of type {wanted}: {:?}",
+                shown(value),
+                type_of(value)
+            );
             return found.push(Fault::new(at.as_str(), message));
         }
         if !self.choices.is_empty() && !self.choices.contains(value) {
             let choices: Vec<_> = self.choices.iter().map(Value::to_string).collect();
-            let message = format!("Unsupported value: {}: supported values: {}", shown(value), choices.join(", "));
+            let message = format!(
+                "Unsupported value: {}: supported values: {}",
+                shown(value),
+                choices.join(", ")
+            );
             return found.push(Fault::new(at.as_str(), message));
         }
         match value {
             Value::Object(fields) => self.object(fields, at, found),
             Value::Array(items) => self.array(items, at, found),
-            scalar => found.extend(self.scalar(scalar).map(|message| Fault::new(at.as_str(), message))),
+            scalar => found.extend(
+                self.scalar(scalar)
+                    .map(|message| Fault::new(at.as_str(), message)),
+            ),
         }
     }
 
@@ -135,19 +164,34 @@ impl Schema {
             "number" => matches!(kind, "integer" | "number"),
             wanted => wanted == kind,
         };
-        (!fits).then_some(if self.int_or_string { "integer or string" } else { &self.kind })
+        (!fits).then_some(if self.int_or_string {
+            "integer or string"
+        } else {
+            &self.kind
+        })
     }
 
     fn object(&self, fields: &mut Map<String, Value>, at: &mut String, found: &mut Vec<Fault>) {
         fields.retain(|name, value| {
             let schema = self.properties.get(name);
-            !(value.is_null() && schema.is_some_and(|schema| schema.has_default && !schema.nullable))
+            !(value.is_null()
+                && schema.is_some_and(|schema| schema.has_default && !schema.nullable))
         });
         if let Some(most) = self.max_length.filter(|most| fields.len() > *most) {
-            found.push(Fault::new(at.as_str(), format!("Too many: {}: must have at most {most} items", fields.len())));
+            found.push(Fault::new(
+                at.as_str(),
+                format!("Too many: {}: must have at most {most} items", fields.len()),
+            ));
         }
-        for name in self.required.iter().filter(|name| !fields.contains_key(*name)) {
-            found.push(Fault::new(format!("{at}.{name}"), self.required_message(name)));
+        for name in self
+            .required
+            .iter()
+            .filter(|name| !fields.contains_key(*name))
+        {
+            found.push(Fault::new(
+                format!("{at}.{name}"),
+                self.required_message(name),
+            ));
         }
         let length = at.len();
         for (name, value) in fields {
@@ -159,15 +203,24 @@ impl Schema {
                 schema.value(value, at, found);
             } else if !self.keeps_unknown {
                 let known: Vec<_> = self.properties.keys().map(String::as_str).collect();
-                found.push(Fault::new(format!("{at}.{name}"), format!("unknown field; known here: {}", known.join(", "))));
+                found.push(Fault::new(
+                    format!("{at}.{name}"),
+                    format!("unknown field; known here: {}", known.join(", ")),
+                ));
             }
             at.truncate(length);
         }
     }
 
     fn required_message(&self, name: &str) -> String {
-        match self.properties.get(name).map(|schema| schema.description.as_str()) {
-            Some(description) if !description.is_empty() => format!("Required value: {description}"),
+        match self
+            .properties
+            .get(name)
+            .map(|schema| schema.description.as_str())
+        {
+            Some(description) if !description.is_empty() => {
+                format!("Required value: {description}")
+            }
             _ => "Required value".into(),
         }
     }
@@ -175,10 +228,16 @@ impl Schema {
     fn array(&self, items: &mut [Value], at: &mut String, found: &mut Vec<Fault>) {
         let count = items.len();
         if let Some(most) = self.max_length.filter(|most| count > *most) {
-            found.push(Fault::new(at.as_str(), format!("Too many: {count}: must have at most {most} items")));
+            found.push(Fault::new(
+                at.as_str(),
+                format!("Too many: {count}: must have at most {most} items"),
+            ));
         }
         if let Some(least) = self.min_length.filter(|least| count < *least) {
-            found.push(Fault::new(at.as_str(), format!("Invalid value: {count}: should have at least {least} items")));
+            found.push(Fault::new(
+                at.as_str(),
+                format!("Invalid value: {count}: should have at least {least} items"),
+            ));
         }
         let length = at.len();
         let mut seen = BTreeSet::new();
@@ -196,13 +255,20 @@ impl Schema {
 
     /// What names an item in a list that is a map, as JSON.
     fn key(&self, item: &Value) -> Option<String> {
-        let fields: Map<String, Value> = self.keys.iter().map(|name| (name.clone(), item[name].clone())).collect();
-        (!fields.is_empty() && fields.values().all(|value| !value.is_null())).then(|| Value::Object(fields).to_string())
+        let fields: Map<String, Value> = self
+            .keys
+            .iter()
+            .map(|name| (name.clone(), item[name].clone()))
+            .collect();
+        (!fields.is_empty() && fields.values().all(|value| !value.is_null()))
+            .then(|| Value::Object(fields).to_string())
     }
 
     fn scalar(&self, value: &Value) -> Option<String> {
         match value {
-            Value::Number(number) => self.number(number.as_f64()?).map(|bound| format!("Invalid value: {number}: {bound}")),
+            Value::Number(number) => self
+                .number(number.as_f64()?)
+                .map(|bound| format!("Invalid value: {number}: {bound}")),
             Value::String(text) => self.text(text),
             _ => None,
         }
@@ -222,10 +288,18 @@ impl Schema {
             return Some(format!("Too long: may not be more than {most} bytes"));
         }
         if let Some(least) = self.min_length.filter(|least| count < *least) {
-            return Some(format!("Invalid value: {value}: should be at least {least} chars long"));
+            return Some(format!(
+                "Invalid value: {value}: should be at least {least} chars long"
+            ));
         }
-        let pattern = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text))?;
-        Some(format!("Invalid value: {value}: should match '{}'", pattern.as_str()))
+        let pattern = self
+            .pattern
+            .as_ref()
+            .filter(|pattern| !pattern.is_match(text))?;
+        Some(format!(
+            "Invalid value: {value}: should match '{}'",
+            pattern.as_str()
+        ))
     }
 }
 
@@ -246,7 +320,10 @@ pub fn metadata_faults(metadata: &Value) -> Vec<Fault> {
     for name in metadata.as_object().into_iter().flat_map(Map::keys) {
         if !known.contains(name) {
             let known: Vec<_> = known.iter().map(String::as_str).collect();
-            found.push(Fault::new(format!("metadata.{name}"), format!("unknown field; known here: {}", known.join(", "))));
+            found.push(Fault::new(
+                format!("metadata.{name}"),
+                format!("unknown field; known here: {}", known.join(", ")),
+            ));
         }
     }
     found
@@ -254,16 +331,25 @@ pub fn metadata_faults(metadata: &Value) -> Vec<Fault> {
 
 /// The fields of `metadata` that the types know.
 fn known_metadata() -> BTreeSet<String> {
-    let schema = SchemaSettings::openapi3().into_generator().into_root_schema_for::<ObjectMeta>();
+    let schema = SchemaSettings::openapi3()
+        .into_generator()
+        .into_root_schema_for::<ObjectMeta>();
     let properties = schema.get("properties").and_then(Value::as_object);
-    properties.into_iter().flat_map(Map::keys).cloned().collect()
+    properties
+        .into_iter()
+        .flat_map(Map::keys)
+        .cloned()
+        .collect()
 }
 
 /// Whether the text is a DNS subdomain after RFC 1123, as names of objects are.
 fn is_subdomain(text: &str) -> bool {
     let label = |label: &str| {
         let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        !label.is_empty() && label.bytes().all(inside) && !label.starts_with('-') && !label.ends_with('-')
+        !label.is_empty()
+            && label.bytes().all(inside)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     text.len() <= 253 && text.split('.').all(label)
 }

@@ -79,7 +79,9 @@ pub enum Error {
     #[error(transparent)]
     Files(#[from] manifest::FileFaults),
     /// A plan that the check refused: a mistake in this program.
-    #[error("the plan did not pass the check and is not shown; this is a mistake in taskbatch, please report it:\n{0}")]
+    #[error(
+        "the plan did not pass the check and is not shown; this is a mistake in taskbatch, please report it:\n{0}"
+    )]
     Unverified(String),
     /// Standard output.
     #[error("cannot write: {0}")]
@@ -94,7 +96,9 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Error::Usage(_) => ExitCode::from(2),
-            Error::Files(_) | Error::Unverified(_) | Error::Io(_) | Error::Machine(_) => ExitCode::FAILURE,
+            Error::Files(_) | Error::Unverified(_) | Error::Io(_) | Error::Machine(_) => {
+                ExitCode::FAILURE
+            }
         }
     }
 }

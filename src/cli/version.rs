@@ -42,7 +42,11 @@ pub fn version(args: &VersionArgs) -> Result<Exit, Error> {
         api_version: TaskBatch::api_version(&()).into_owned(),
         os: std::env::consts::OS,
         arch: std::env::consts::ARCH,
-        profile: if cfg!(debug_assertions) { "debug" } else { "release" },
+        profile: if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        },
     };
     print(|out| match args.output {
         Format::Text => writeln!(

@@ -4,6 +4,7 @@ pub mod compile;
 pub mod duration;
 pub mod explain;
 pub mod intake;
+pub mod ledger;
 pub mod modes;
 pub mod node;
 pub mod placement;

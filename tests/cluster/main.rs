@@ -2,9 +2,14 @@
 //!
 //! `cargo test --test cluster` runs them, `cargo test --test cluster -- serve` keeps a control plane for a person.
 
+mod batch;
+mod batch_tests;
+mod chart_tests;
+mod fault_tests;
 mod harness;
 mod harness_tests;
 mod kubelet_tests;
+mod refusal_tests;
 mod serve;
 
 use std::process::ExitCode;
@@ -13,6 +18,14 @@ fn main() -> anyhow::Result<ExitCode> {
     if std::env::args().nth(1).as_deref() == Some("serve") {
         return serve::run();
     }
-    let tests = [harness_tests::TESTS, kubelet_tests::TESTS].concat();
+    let tests = [
+        batch_tests::TESTS,
+        chart_tests::TESTS,
+        fault_tests::TESTS,
+        harness_tests::TESTS,
+        kubelet_tests::TESTS,
+        refusal_tests::TESTS,
+    ]
+    .concat();
     harness::run(&tests)
 }

@@ -8,15 +8,34 @@ use crate::program::{BATCH, Folder, NODE};
 
 fn folder(test: &str) -> Folder {
     let folder = Folder::new(test);
-    let guessed = BATCH.replace("demo", "guess").replace("    estimate:\n      read: 20s\n      process: 30m\n", "");
-    let too_large = BATCH.replace("demo", "large").replace("count: 1", "count: 3").replace("max: 4", "max: 9").replace("min: 1\n", "min: 9\n");
-    folder.write("batch.yaml", &format!("{BATCH}---\n{guessed}---\n{too_large}"));
+    let guessed = BATCH
+        .replace("demo", "guess")
+        .replace("    estimate:\n      read: 20s\n      process: 30m\n", "");
+    let too_large = BATCH
+        .replace("demo", "large")
+        .replace("count: 1", "count: 3")
+        .replace("max: 4", "max: 9")
+        .replace("min: 1\n", "min: 9\n");
+    folder.write(
+        "batch.yaml",
+        &format!("{BATCH}---\n{guessed}---\n{too_large}"),
+    );
     folder.write("nodes.yaml", NODE);
     folder
 }
 
 fn plan(test: &str, format: &str) -> String {
-    let done = folder(test).run(&["plan", "-f", "batch.yaml", "--nodes", "nodes.yaml", "--iterations", "30", "-o", format]);
+    let done = folder(test).run(&[
+        "plan",
+        "-f",
+        "batch.yaml",
+        "--nodes",
+        "nodes.yaml",
+        "--iterations",
+        "30",
+        "-o",
+        format,
+    ]);
     assert_eq!(done.code, Some(3), "{done:?}");
     // The only part that may differ from run to run.
     match done.out.split_once("plans tried: 30 in ") {
@@ -52,18 +71,38 @@ fn yaml_says_what_json_says() {
 #[test]
 fn a_picture_is_a_picture() {
     let text = plan("svg", "svg");
-    assert!(text.trim_start().starts_with("<svg") || text.starts_with("<?xml"), "{text}");
+    assert!(
+        text.trim_start().starts_with("<svg") || text.starts_with("<?xml"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let folder = folder("pipe");
     folder.write("batch.yaml", &BATCH.replace("count: 1", "count: 3000"));
-    let arguments = ["plan", "-f", "batch.yaml", "--nodes", "nodes.yaml", "--iterations", "1", "-o", "json"];
-    let mut child = folder.command(&arguments).stdin(Stdio::null()).spawn().expect("the program");
+    let arguments = [
+        "plan",
+        "-f",
+        "batch.yaml",
+        "--nodes",
+        "nodes.yaml",
+        "--iterations",
+        "1",
+        "-o",
+        "json",
+    ];
+    let mut child = folder
+        .command(&arguments)
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("the program");
     drop(child.stdout.take());
     let done = child.wait_with_output().expect("an end");
-    assert_eq!((done.status.code(), done.stderr.as_slice()), (Some(0), &b""[..]));
+    assert_eq!(
+        (done.status.code(), done.stderr.as_slice()),
+        (Some(0), &b""[..])
+    );
 }
 
 #[test]
@@ -74,12 +113,20 @@ fn the_small_commands_print_what_they_should() {
     for shell in ["bash", "zsh", "fish"] {
         let script = folder.run(&["completion", shell]);
         assert_eq!(script.code, Some(0));
-        assert!(script.out.contains("taskbatch") && script.out.contains("time-limit"), "{shell}");
+        assert!(
+            script.out.contains("taskbatch") && script.out.contains("time-limit"),
+            "{shell}"
+        );
     }
     let version = folder.run(&["version", "-o", "json"]).json();
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(version["apiVersion"], "taskbatch.dev/v1alpha1");
-    assert!(folder.run(&["version"]).out.starts_with(concat!("taskbatch ", env!("CARGO_PKG_VERSION"))));
+    assert!(
+        folder
+            .run(&["version"])
+            .out
+            .starts_with(concat!("taskbatch ", env!("CARGO_PKG_VERSION")))
+    );
     assert_eq!(folder.run(&["plan", "--nonsense"]).code, Some(2));
     assert_eq!(folder.run(&["--help"]).code, Some(0));
 }

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use crate::program::{BATCH, Folder, NODE};
 
 fn example(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name);
     path.to_string_lossy().into_owned()
 }
 
@@ -21,32 +23,78 @@ fn timeless(mut plan: Value) -> Value {
 fn the_seed_case_is_solved_to_its_optimum() {
     let folder = Folder::new("seed");
     let (batch, nodes) = (example("seed-case.yaml"), example("seed-case-nodes.yaml"));
-    let done = folder.run(&["plan", "-f", &batch, "--nodes", &nodes, "--seed", "7", "--iterations", "100", "-o", "json"]);
+    let done = folder.run(&[
+        "plan",
+        "-f",
+        &batch,
+        "--nodes",
+        &nodes,
+        "--seed",
+        "7",
+        "--iterations",
+        "100",
+        "-o",
+        "json",
+    ]);
     assert_eq!(done.code, Some(0), "{done:?}");
     let plan = done.json();
     assert_eq!(
-        [&plan["objective"], &plan["lowerBound"], &plan["gap"], &plan["unit"], &plan["outcome"]],
-        [&json!(6000), &json!(6000), &json!(0.0), &json!("milli"), &json!("Optimal")],
+        [
+            &plan["objective"],
+            &plan["lowerBound"],
+            &plan["gap"],
+            &plan["unit"],
+            &plan["outcome"]
+        ],
+        [
+            &json!(6000),
+            &json!(6000),
+            &json!(0.0),
+            &json!("milli"),
+            &json!("Optimal")
+        ],
     );
     insta::assert_snapshot!("seed_case", without_elapsed(&done.out));
 }
 
 /// The text of a plan with `elapsedMs` 0; the order of the fields is part of the contract.
 fn without_elapsed(text: &str) -> String {
-    let lines = text.lines().map(|line| match line.split_once("\"elapsedMs\": ") {
-        Some((before, _)) => format!("{before}\"elapsedMs\": 0,"),
-        None => line.to_owned(),
-    });
+    let lines = text
+        .lines()
+        .map(|line| match line.split_once("\"elapsedMs\": ") {
+            Some((before, _)) => format!("{before}\"elapsedMs\": 0,"),
+            None => line.to_owned(),
+        });
     lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn the_same_input_seed_and_iterations_give_the_same_bytes_on_any_number_of_threads() {
     let folder = Folder::new("same");
-    folder.write("batch.yaml", &BATCH.replace("count: 1", "count: 40")).write("nodes.yaml", NODE);
+    folder
+        .write("batch.yaml", &BATCH.replace("count: 1", "count: 40"))
+        .write("nodes.yaml", NODE);
     let plan = |threads: &str| {
-        let arguments = ["-f", "batch.yaml", "--nodes", "nodes.yaml", "--goal", "FlowTime", "--algorithm", "Genetic"];
-        let more = ["--iterations", "500", "--seed", "3", "--threads", threads, "-o", "json"];
+        let arguments = [
+            "-f",
+            "batch.yaml",
+            "--nodes",
+            "nodes.yaml",
+            "--goal",
+            "FlowTime",
+            "--algorithm",
+            "Genetic",
+        ];
+        let more = [
+            "--iterations",
+            "500",
+            "--seed",
+            "3",
+            "--threads",
+            threads,
+            "-o",
+            "json",
+        ];
         let done = folder.run(&[&["plan"], &arguments[..], &more[..]].concat());
         assert_eq!(done.code, Some(0), "{done:?}");
         without_elapsed(&done.out)
@@ -60,9 +108,22 @@ fn the_same_input_seed_and_iterations_give_the_same_bytes_on_any_number_of_threa
 #[test]
 fn what_cannot_be_placed_has_reason_and_fix_and_code_three() {
     let folder = Folder::new("unplaced");
-    folder.write("batch.yaml", &BATCH.replace("min: 1\n        max: 4", "min: 16\n        max: 16"));
+    folder.write(
+        "batch.yaml",
+        &BATCH.replace("min: 1\n        max: 4", "min: 16\n        max: 16"),
+    );
     folder.write("nodes.yaml", NODE);
-    let arguments = ["plan", "-f", "batch.yaml", "--nodes", "nodes.yaml", "--iterations", "1", "-o", "json"];
+    let arguments = [
+        "plan",
+        "-f",
+        "batch.yaml",
+        "--nodes",
+        "nodes.yaml",
+        "--iterations",
+        "1",
+        "-o",
+        "json",
+    ];
     let done = folder.run(&arguments);
     assert_eq!(done.code, Some(3), "{done:?}");
     let plan = done.json();
@@ -71,9 +132,19 @@ fn what_cannot_be_placed_has_reason_and_fix_and_code_three() {
     let one = &plan["unplaced"][0];
     assert_eq!(
         [&one["batch"], &one["task"], &one["copy"], &one["reason"]],
-        [&json!("default/demo"), &json!("train"), &json!(0), &json!("ExceedsCapacity")]
+        [
+            &json!("default/demo"),
+            &json!("train"),
+            &json!(0),
+            &json!("ExceedsCapacity")
+        ]
     );
-    assert!(one["message"].as_str().is_some_and(|text| text.contains("16 nvidia.com/gpu")), "{one}");
+    assert!(
+        one["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("16 nvidia.com/gpu")),
+        "{one}"
+    );
     assert!(one["fix"].is_string(), "{one}");
 }
 
@@ -85,7 +156,19 @@ fn the_requests_are_complete_as_they_will_be_written() {
         "          image: example/train:1\n          resources: {requests: {memory: 1.5Gi, cpu: 100m}}",
     );
     folder.write("batch.yaml", &batch).write("nodes.yaml", NODE);
-    let plan = folder.run(&["plan", "-f", "batch.yaml", "--nodes", "nodes.yaml", "--iterations", "50", "-o", "json"]).json();
+    let plan = folder
+        .run(&[
+            "plan",
+            "-f",
+            "batch.yaml",
+            "--nodes",
+            "nodes.yaml",
+            "--iterations",
+            "50",
+            "-o",
+            "json",
+        ])
+        .json();
     let wanted = json!({"index": 0, "node": "n1", "requests": {"cpu": "8", "memory": "1536Mi", "nvidia.com/gpu": "4"}});
     assert_eq!(plan["assignments"][0]["pods"], json!([wanted]));
     // 20 s to read, then 30 min of work that four GPUs share.
@@ -96,9 +179,23 @@ fn the_requests_are_complete_as_they_will_be_written() {
 fn throughput_is_maximised_and_has_an_upper_bound() {
     let folder = Folder::new("throughput");
     folder.write("batch.yaml", BATCH).write("nodes.yaml", NODE);
-    let arguments = ["-f", "batch.yaml", "--nodes", "nodes.yaml", "--goal", "Throughput", "--iterations", "50", "-o", "json"];
+    let arguments = [
+        "-f",
+        "batch.yaml",
+        "--nodes",
+        "nodes.yaml",
+        "--goal",
+        "Throughput",
+        "--iterations",
+        "50",
+        "-o",
+        "json",
+    ];
     let plan = folder.run(&[&["plan"], &arguments[..]].concat()).json();
-    assert_eq!([&plan["objective"], &plan["upperBound"]], [&json!(4000), &json!(4000)]);
+    assert_eq!(
+        [&plan["objective"], &plan["upperBound"]],
+        [&json!(4000), &json!(4000)]
+    );
     assert_eq!(plan.get("lowerBound"), None);
 }
 
@@ -111,29 +208,61 @@ fn manifests_are_read_in_every_form_that_kubectl_reads() {
         let value: Value = serde_saphyr::from_str(text).expect("YAML");
         serde_json::to_string_pretty(&value).expect("JSON")
     };
-    folder.write("nodes.yaml", NODE).write("nodes.json", &as_json(NODE)).write("one.yaml", BATCH).write("two.yaml", &other);
-    folder.write("documents.yaml", &format!("---\n{BATCH}---\n# nothing\n---\n{NODE}---\n{other}"));
-    folder.write("list.yaml", &format!("apiVersion: v1\nkind: List\nitems:\n- {}\n- {}\n", indented(BATCH), indented(&other)));
-    folder.write("documents.json", &format!("{}\n{}", as_json(BATCH), as_json(&other)));
-    let bare = |text: &str| text.replace("apiVersion: taskbatch.dev/v1alpha1\nkind: TaskBatch\n", "");
+    folder
+        .write("nodes.yaml", NODE)
+        .write("nodes.json", &as_json(NODE))
+        .write("one.yaml", BATCH)
+        .write("two.yaml", &other);
+    folder.write(
+        "documents.yaml",
+        &format!("---\n{BATCH}---\n# nothing\n---\n{NODE}---\n{other}"),
+    );
+    folder.write(
+        "list.yaml",
+        &format!(
+            "apiVersion: v1\nkind: List\nitems:\n- {}\n- {}\n",
+            indented(BATCH),
+            indented(&other)
+        ),
+    );
+    folder.write(
+        "documents.json",
+        &format!("{}\n{}", as_json(BATCH), as_json(&other)),
+    );
+    let bare =
+        |text: &str| text.replace("apiVersion: taskbatch.dev/v1alpha1\nkind: TaskBatch\n", "");
     let typed = format!(
         "apiVersion: taskbatch.dev/v1alpha1\nkind: TaskBatchList\nitems:\n- {}\n- {}\n",
         indented(&bare(BATCH)),
         indented(&bare(&other))
     );
     folder.write("typed.yaml", &typed);
-    folder.write("status.yaml", &format!("{BATCH}status: {{phase: FromTomorrow}}\n---\n{other}"));
+    folder.write(
+        "status.yaml",
+        &format!("{BATCH}status: {{phase: FromTomorrow}}\n---\n{other}"),
+    );
     let plan = |files: &[&str], input: &str| {
         let rest = ["--iterations", "20", "-o", "json"];
         let done = folder.run_with(&[&["plan"], files, &rest[..]].concat(), input);
-        assert_eq!((done.code, done.err.as_str()), (Some(0), ""), "{files:?} {}", done.out);
+        assert_eq!(
+            (done.code, done.err.as_str()),
+            (Some(0), ""),
+            "{files:?} {}",
+            done.out
+        );
         timeless(done.json())
     };
-    let wanted = plan(&["-f", "one.yaml", "-f", "two.yaml", "--nodes", "nodes.yaml"], "");
+    let wanted = plan(
+        &["-f", "one.yaml", "-f", "two.yaml", "--nodes", "nodes.yaml"],
+        "",
+    );
     assert_eq!(wanted["assignments"].as_array().map(Vec::len), Some(2));
     let documents = format!("{BATCH}---\n{other}");
     for (files, input) in [
-        (&["-f", "one.yaml", "two.yaml", "--nodes", "nodes.json"][..], ""),
+        (
+            &["-f", "one.yaml", "two.yaml", "--nodes", "nodes.json"][..],
+            "",
+        ),
         (&["-f", "documents.yaml", "--nodes", "documents.yaml"], ""),
         (&["-f", "list.yaml", "--nodes", "nodes.yaml"], ""),
         (&["-f", "typed.yaml", "--nodes", "nodes.yaml"], ""),
@@ -153,7 +282,19 @@ fn pods_of_others_take_room_and_no_pods_take_none() {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: other}\nspec:\n  nodeName: n1\n  containers:\n  - name: c\n    resources: {requests: {cpu: 7}}\n";
     folder.write("pods.yaml", pod);
     let plan = |pods: &str| {
-        let arguments = ["plan", "-f", "batch.yaml", "--nodes", "nodes.yaml", "--iterations", "20", "-o", "json", "--pods", pods];
+        let arguments = [
+            "plan",
+            "-f",
+            "batch.yaml",
+            "--nodes",
+            "nodes.yaml",
+            "--iterations",
+            "20",
+            "-o",
+            "json",
+            "--pods",
+            pods,
+        ];
         folder.run(&arguments)
     };
     assert_eq!(plan("none.yaml").code, Some(0));
@@ -165,15 +306,55 @@ fn pods_of_others_take_room_and_no_pods_take_none() {
 #[test]
 fn what_the_batches_say_holds_unless_the_command_line_says_otherwise() {
     let folder = Folder::new("settings");
-    let spec = |seed: u32| format!("spec:\n  objective: {{goal: FlowTime}}\n  optimizer: {{algorithm: Greedy, seed: {seed}, iterations: 5}}\n  t");
+    let spec = |seed: u32| {
+        format!(
+            "spec:\n  objective: {{goal: FlowTime}}\n  optimizer: {{algorithm: Greedy, seed: {seed}, iterations: 5}}\n  t"
+        )
+    };
     folder.write("a.yaml", &BATCH.replace("spec:\n  t", &spec(11)));
-    folder.write("b.yaml", &BATCH.replace("demo", "other").replace("spec:\n  t", &spec(12)));
+    folder.write(
+        "b.yaml",
+        &BATCH
+            .replace("demo", "other")
+            .replace("spec:\n  t", &spec(12)),
+    );
     folder.write("nodes.yaml", NODE);
-    let done = folder.run(&["plan", "-f", "a.yaml", "b.yaml", "--nodes", "nodes.yaml", "-o", "json"]);
+    let done = folder.run(&[
+        "plan",
+        "-f",
+        "a.yaml",
+        "b.yaml",
+        "--nodes",
+        "nodes.yaml",
+        "-o",
+        "json",
+    ]);
     let plan = done.json();
-    assert_eq!([&plan["goal"], &plan["algorithm"], &plan["seed"]], [&json!("FlowTime"), &json!("Greedy"), &json!(11)]);
-    assert_eq!(done.err, "note: 11 of default/demo is used, not 12 of default/other; --seed chooses\n");
-    let done = folder.run(&["plan", "-f", "a.yaml", "b.yaml", "--nodes", "nodes.yaml", "--seed", "5", "--goal", "cost", "-o", "json"]);
+    assert_eq!(
+        [&plan["goal"], &plan["algorithm"], &plan["seed"]],
+        [&json!("FlowTime"), &json!("Greedy"), &json!(11)]
+    );
+    assert_eq!(
+        done.err,
+        "note: 11 of default/demo is used, not 12 of default/other; --seed chooses\n"
+    );
+    let done = folder.run(&[
+        "plan",
+        "-f",
+        "a.yaml",
+        "b.yaml",
+        "--nodes",
+        "nodes.yaml",
+        "--seed",
+        "5",
+        "--goal",
+        "cost",
+        "-o",
+        "json",
+    ]);
     assert_eq!(done.err, "");
-    assert_eq!([&done.json()["goal"], &done.json()["seed"]], [&json!("Cost"), &json!(5)]);
+    assert_eq!(
+        [&done.json()["goal"], &done.json()["seed"]],
+        [&json!("Cost"), &json!(5)]
+    );
 }

@@ -27,7 +27,10 @@ fn syntax(error: &serde_json::Error) -> SyntaxFault {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
     let message = text.strip_suffix(&position).unwrap_or(&text);
-    SyntaxFault::new(error.line(), format!("is no JSON: {message} (column {})", error.column()))
+    SyntaxFault::new(
+        error.line(),
+        format!("is no JSON: {message} (column {})", error.column()),
+    )
 }
 
 /// A value whose objects have no key twice; `serde_json::Value` takes the last one in silence.
@@ -65,7 +68,8 @@ impl<'de> Visitor<'de> for Build {
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Value, E> {
-        let number = Number::from_f64(number).ok_or_else(|| E::custom("a number must be finite"))?;
+        let number =
+            Number::from_f64(number).ok_or_else(|| E::custom("a number must be finite"))?;
         Ok(Value::Number(scalar::normal(number)))
     }
 
@@ -89,7 +93,9 @@ impl<'de> Visitor<'de> for Build {
         let mut found = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if found.contains_key(&key) {
-                return Err(de::Error::custom(format!("key {key:?} stands twice in this object")));
+                return Err(de::Error::custom(format!(
+                    "key {key:?} stands twice in this object"
+                )));
             }
             let Strict(value) = entries.next_value()?;
             found.insert(key, value);
@@ -108,14 +114,21 @@ mod tests {
         let text = "{\"a\": 1.0}\n {\"b\": [null, true, 1.5]}";
         assert_eq!(
             read(text),
-            Ok(vec![(0, json!({"a": 1})), (12, json!({"b": [null, true, 1.5]}))])
+            Ok(vec![
+                (0, json!({"a": 1})),
+                (12, json!({"b": [null, true, 1.5]}))
+            ])
         );
     }
 
     #[test]
     fn what_is_wrong_has_its_line() {
         for (text, line, message) in [
-            ("{\n\"a\": 1,\n\"a\": 2}", 3, "key \"a\" stands twice in this object"),
+            (
+                "{\n\"a\": 1,\n\"a\": 2}",
+                3,
+                "key \"a\" stands twice in this object",
+            ),
             ("{\"a\": 1,\n}", 2, "trailing comma"),
             ("{\"a\": ", 1, "EOF"),
         ] {

@@ -23,7 +23,10 @@ impl Lines {
         let mut left = document;
         while let Some(Ok((event, span))) = events.next() {
             match event {
-                Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) | Event::DocumentEnd => {}
+                Event::StreamStart
+                | Event::StreamEnd
+                | Event::DocumentStart(..)
+                | Event::DocumentEnd => {}
                 content => {
                     let lines = node(&mut events, &content, span)?;
                     if left == 0 {
@@ -47,11 +50,16 @@ impl Lines {
             }
         }
         let first_word = message.split([' ', ':']).next().unwrap_or_default();
-        here.fields.get(first_word).map_or(here.line, |child| child.line)
+        here.fields
+            .get(first_word)
+            .map_or(here.line, |child| child.line)
     }
 
     fn child(&self, segment: &str) -> Option<&Lines> {
-        let item = segment.parse().ok().and_then(|index: usize| self.items.get(index));
+        let item = segment
+            .parse()
+            .ok()
+            .and_then(|index: usize| self.items.get(index));
         item.or_else(|| self.fields.get(segment))
     }
 }
@@ -126,7 +134,11 @@ spec:
             ("kind", "", 3),
             ("spec.tasks[0].resources[nvidia.com/gpu].max", "", 10),
             ("spec.tasks[0].resources[nvidia.com/gpu].step", "", 8),
-            ("spec.tasks[0].resources[nvidia.com/gpu]", "min must be at most max", 9),
+            (
+                "spec.tasks[0].resources[nvidia.com/gpu]",
+                "min must be at most max",
+                9,
+            ),
             ("spec.tasks[1].name", "", 12),
             ("spec.tasks[1]", "", 12),
             ("spec.tasks[7].name", "", 5),

@@ -20,8 +20,8 @@ use crate::api::TaskBatch;
 use crate::cluster::pod::Pod;
 use crate::model::{Batch, Node};
 use objects::Kind;
-pub use report::{FileFault, FileFaults};
 use report::Report;
+pub use report::{FileFault, FileFaults};
 use source::Object;
 
 /// Names of files, each for one kind of objects; `-` is standard input. A name may stand for several kinds.
@@ -60,9 +60,18 @@ pub fn read(paths: &Paths<'_>) -> Result<Input, FileFaults> {
     let mut report = Report::default();
     let mut files = read_files(paths, &mut report);
     let input = Input {
-        batches: objects::batches(take(&mut files, paths.batches, Kind::TaskBatch, &mut report), &mut report),
-        nodes: objects::nodes(take(&mut files, paths.nodes, Kind::Node, &mut report), &mut report),
-        pods: objects::pods(take(&mut files, paths.pods, Kind::Pod, &mut report), &mut report),
+        batches: objects::batches(
+            take(&mut files, paths.batches, Kind::TaskBatch, &mut report),
+            &mut report,
+        ),
+        nodes: objects::nodes(
+            take(&mut files, paths.nodes, Kind::Node, &mut report),
+            &mut report,
+        ),
+        pods: objects::pods(
+            take(&mut files, paths.pods, Kind::Pod, &mut report),
+            &mut report,
+        ),
     };
     report.finish().map(|()| input)
 }
@@ -97,18 +106,30 @@ fn read_files(paths: &Paths<'_>, report: &mut Report) -> BTreeMap<String, Object
 }
 
 /// Takes the objects of a kind out of the files that were named for it.
-fn take(files: &mut BTreeMap<String, Objects>, names: &[String], kind: Kind, report: &mut Report) -> Vec<Object> {
+fn take(
+    files: &mut BTreeMap<String, Objects>,
+    names: &[String],
+    kind: Kind,
+    report: &mut Report,
+) -> Vec<Object> {
     let mut found = Vec::new();
     for (index, name) in names.iter().enumerate() {
-        let Some(file) = files.get_mut(name).filter(|_| !names[..index].contains(name)) else {
+        let Some(file) = files
+            .get_mut(name)
+            .filter(|_| !names[..index].contains(name))
+        else {
             continue;
         };
-        let (wanted, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut file.left).into_iter().partition(|object| object.kind() == kind.as_str());
+        let (wanted, others): (Vec<_>, Vec<_>) = std::mem::take(&mut file.left)
+            .into_iter()
+            .partition(|object| object.kind() == kind.as_str());
         // No pods at all is an ordinary answer of `kubectl get pods`; no nodes or batches is a mistake.
         let may_be_empty = kind == Kind::Pod && others.is_empty();
         if wanted.is_empty() && file.good && !may_be_empty {
-            report.file(source::shown(name), format!("holds no {}{}", kind.as_str(), instead(&others)));
+            report.file(
+                source::shown(name),
+                format!("holds no {}{}", kind.as_str(), instead(&others)),
+            );
         }
         file.left = others;
         found.extend(wanted);
@@ -126,6 +147,13 @@ fn instead(objects: &[Object]) -> String {
         };
         *counts.entry(kind).or_default() += 1;
     }
-    let parts: Vec<_> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    if parts.is_empty() { String::new() } else { format!(" but {}", parts.join(", ")) }
+    let parts: Vec<_> = counts
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" but {}", parts.join(", "))
+    }
 }

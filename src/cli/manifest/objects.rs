@@ -62,7 +62,9 @@ pub fn batches(objects: Vec<Object>, report: &mut Report) -> Vec<Manifest> {
 pub fn nodes(objects: Vec<Object>, report: &mut Report) -> Vec<Arc<Node>> {
     let found = each(objects, report, |value| {
         let object: k8s::Node = typed(Kind::Node, value)?;
-        node::read(&object).map(Arc::new).map_err(|error| vec![fault_of(&error)])
+        node::read(&object)
+            .map(Arc::new)
+            .map_err(|error| vec![fault_of(&error)])
     });
     let mut nodes = once(found, |(_, read)| read.name.clone(), report);
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
@@ -74,9 +76,13 @@ pub fn pods(objects: Vec<Object>, report: &mut Report) -> Vec<Arc<Pod>> {
     let found = each(objects, report, |value| {
         let object: k8s::Pod = typed(Kind::Pod, value)?;
         if object.metadata.name.is_none() {
-            return Err(vec![Fault::new("metadata.name", "Required value: a pod needs a name")]);
+            return Err(vec![Fault::new(
+                "metadata.name",
+                "Required value: a pod needs a name",
+            )]);
         }
-        let read = pod::read(&object).map_err(|error| vec![Fault::new("spec", error.to_string())])?;
+        let read =
+            pod::read(&object).map_err(|error| vec![Fault::new("spec", error.to_string())])?;
         Ok(Arc::new(read))
     });
     let mut pods = once(found, |(_, read)| read.key(), report);
@@ -98,14 +104,20 @@ fn each<T: Send>(
     for (origin, found) in all {
         match found {
             Ok(value) => good.push((origin, value)),
-            Err(faults) => faults.into_iter().for_each(|fault| report.field(&origin, fault)),
+            Err(faults) => faults
+                .into_iter()
+                .for_each(|fault| report.field(&origin, fault)),
         }
     }
     good
 }
 
 /// Refuses a second object of one name.
-fn once<T>(found: Vec<(Origin, T)>, key: impl Fn(&(Origin, T)) -> String, report: &mut Report) -> Vec<T> {
+fn once<T>(
+    found: Vec<(Origin, T)>,
+    key: impl Fn(&(Origin, T)) -> String,
+    report: &mut Report,
+) -> Vec<T> {
     let mut seen: BTreeMap<String, Arc<File>> = BTreeMap::new();
     for one in &found {
         let key = key(one);

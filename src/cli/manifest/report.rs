@@ -83,7 +83,9 @@ impl Report {
             let document: &Option<Lines> = lines.entry(place).or_insert_with(|| origin.lines());
             let field = origin.path(&fault.field);
             all.push(FileFault {
-                line: document.as_ref().map(|lines| origin.line(lines, &field, &fault.message)),
+                line: document
+                    .as_ref()
+                    .map(|lines| origin.line(lines, &field, &fault.message)),
                 file: origin.file.name.clone(),
                 field: fault.field,
                 message: fault.message,
@@ -129,8 +131,18 @@ pub struct FileFaults(pub Vec<FileFault>);
 
 impl fmt::Display for FileFaults {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = self.0.iter().take(MOST_SHOWN).map(ToString::to_string).collect::<Vec<_>>();
-        if let Some(more) = self.0.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
+        let mut lines = self
+            .0
+            .iter()
+            .take(MOST_SHOWN)
+            .map(ToString::to_string)
+            .collect::<Vec<_>>();
+        if let Some(more) = self
+            .0
+            .len()
+            .checked_sub(MOST_SHOWN)
+            .filter(|more| *more > 0)
+        {
             lines.push(format!("and {more} more"));
         }
         out.write_str(&lines.join("\n"))

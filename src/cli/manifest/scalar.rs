@@ -17,7 +17,8 @@ pub fn resolve(text: &str) -> Value {
         }
         _ => {}
     }
-    let may_be_number = text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'));
+    let may_be_number =
+        text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'));
     may_be_number
         .then(|| number(text))
         .flatten()
@@ -27,13 +28,19 @@ pub fn resolve(text: &str) -> Value {
 /// The same number as JSON has it after a way through Go: a fraction of zero is none.
 pub fn normal(number: Number) -> Number {
     match number.as_f64() {
-        Some(value) if number.is_f64() && value.fract() == 0.0 && value.abs() < i64::MAX as f64 => (value as i64).into(),
+        Some(value) if number.is_f64() && value.fract() == 0.0 && value.abs() < i64::MAX as f64 => {
+            (value as i64).into()
+        }
         _ => number,
     }
 }
 
 fn number(text: &str) -> Option<Number> {
-    let digits = if text.contains('_') { text.replace('_', "") } else { text.to_owned() };
+    let digits = if text.contains('_') {
+        text.replace('_', "")
+    } else {
+        text.to_owned()
+    };
     whole(&digits).or_else(|| {
         let value: f64 = is_float(&digits).then(|| digits.parse().ok())??;
         Number::from_f64(value).map(normal)
@@ -68,13 +75,19 @@ fn whole(text: &str) -> Option<Number> {
 fn is_float(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))),
+        Some((mantissa, exponent)) => (
+            mantissa,
+            Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)),
+        ),
         None => (unsigned, None),
     };
     let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let has_digits = !before.is_empty() || !after.is_empty();
-    has_digits && digits(before) && digits(after) && exponent.is_none_or(|part| !part.is_empty() && digits(part))
+    has_digits
+        && digits(before)
+        && digits(after)
+        && exponent.is_none_or(|part| !part.is_empty() && digits(part))
 }
 
 #[cfg(test)]

@@ -15,7 +15,11 @@ pub const STDIN: &str = "-";
 
 /// The name of a file as people see it.
 pub fn shown(path: &str) -> &str {
-    if path == STDIN { "standard input" } else { path }
+    if path == STDIN {
+        "standard input"
+    } else {
+        path
+    }
 }
 
 /// A file that was read.
@@ -85,7 +89,9 @@ pub fn read(path: &str, report: &mut Report) -> Vec<Object> {
     let documents = match parse(&file) {
         Ok(documents) => documents,
         Err(faults) => {
-            faults.into_iter().for_each(|fault| report.syntax(&file, fault));
+            faults
+                .into_iter()
+                .for_each(|fault| report.syntax(&file, fault));
             return Vec::new();
         }
     };
@@ -107,19 +113,30 @@ fn load(path: &str, report: &mut Report) -> Option<File> {
     let name = shown(path);
     let found = if path == STDIN {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map(|_| bytes)
     } else {
         std::fs::read(path)
     };
-    let bytes = found.map_err(|error| report.file(name, error.to_string())).ok()?;
+    let bytes = found
+        .map_err(|error| report.file(name, error.to_string()))
+        .ok()?;
     match String::from_utf8(bytes) {
         Ok(text) => Some(File {
             name: name.to_owned(),
-            text: text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text),
+            text: text
+                .strip_prefix('\u{feff}')
+                .map(str::to_owned)
+                .unwrap_or(text),
         }),
         Err(error) => {
             let bytes = error.as_bytes();
-            let line = 1 + bytes[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            let line = 1 + bytes[..error.utf8_error().valid_up_to()]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
             report.file(&format!("{name}:{line}"), "is no text in UTF-8");
             None
         }
@@ -133,13 +150,22 @@ fn parse(file: &File) -> Result<Vec<(usize, usize, Value)>, Vec<SyntaxFault>> {
     let text = &file.text;
     if text.trim_start().starts_with('{') {
         match json::read(text) {
-            Ok(documents) => return Ok(documents.into_iter().map(|(start, value)| (start, 0, value)).collect()),
+            Ok(documents) => {
+                return Ok(documents
+                    .into_iter()
+                    .map(|(start, value)| (start, 0, value))
+                    .collect());
+            }
             Err(fault) if file.name.ends_with(".json") => return Err(vec![fault]),
             Err(_) => {}
         }
     }
     let documents = yaml::read(text)?;
-    Ok(documents.into_iter().enumerate().map(|(document, value)| (0, document, value)).collect())
+    Ok(documents
+        .into_iter()
+        .enumerate()
+        .map(|(document, value)| (0, document, value))
+        .collect())
 }
 
 /// Takes lists apart: `List`, and the likes of `NodeList`, whose items need not name their kind.
@@ -153,10 +179,14 @@ fn flatten(object: Object, found: &mut Vec<Object>, report: &mut Report) {
         return report.field(&origin, fault);
     }
     let Some(kind) = value["kind"].as_str().map(str::to_owned) else {
-        let fault = Fault::new("kind", "Required value: such as TaskBatch, Node, Pod or List");
+        let fault = Fault::new(
+            "kind",
+            "Required value: such as TaskBatch, Node, Pod or List",
+        );
         return report.field(&origin, fault);
     };
-    let (Some(item_kind), Some(items @ (Value::Array(_) | Value::Null))) = (kind.strip_suffix("List"), value.get_mut("items"))
+    let (Some(item_kind), Some(items @ (Value::Array(_) | Value::Null))) =
+        (kind.strip_suffix("List"), value.get_mut("items"))
     else {
         return found.push(Object { value, origin });
     };
@@ -167,10 +197,15 @@ fn flatten(object: Object, found: &mut Vec<Object>, report: &mut Report) {
     for (index, mut value) in items.into_iter().enumerate() {
         if let (Some(fields), false) = (value.as_object_mut(), item_kind.is_empty()) {
             fields.entry("kind").or_insert_with(|| item_kind.into());
-            fields.entry("apiVersion").or_insert_with(|| version.clone());
+            fields
+                .entry("apiVersion")
+                .or_insert_with(|| version.clone());
         }
         let item = origin.path(&format!("items[{index}]"));
-        let origin = Origin { item, ..origin.clone() };
+        let origin = Origin {
+            item,
+            ..origin.clone()
+        };
         flatten(Object { value, origin }, found, report);
     }
 }

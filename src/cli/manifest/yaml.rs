@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag, options};
+use serde_saphyr::granit_parser::{
+    Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag, options,
+};
 
 use super::report::SyntaxFault;
 use super::scalar;
@@ -54,7 +56,8 @@ impl<'a> Reader<'a> {
 
     /// The next event where the grammar promises one.
     fn expect(&mut self) -> Result<Step<'a>, SyntaxFault> {
-        self.next()?.ok_or_else(|| SyntaxFault::new(1, "the text ends too early"))
+        self.next()?
+            .ok_or_else(|| SyntaxFault::new(1, "the text ends too early"))
     }
 
     fn documents(&mut self, found: &mut Vec<Value>) -> Result<(), SyntaxFault> {
@@ -71,10 +74,15 @@ impl<'a> Reader<'a> {
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Value, SyntaxFault> {
         let line = span.start.line();
         if depth > DEEPEST {
-            return Err(SyntaxFault::new(line, format!("nested more than {DEEPEST} levels deep")));
+            return Err(SyntaxFault::new(
+                line,
+                format!("nested more than {DEEPEST} levels deep"),
+            ));
         }
         let (value, anchor) = match event {
-            Event::Scalar(text, style, anchor, tag) => (scalar(&text, style, tag.as_deref()), anchor),
+            Event::Scalar(text, style, anchor, tag) => {
+                (scalar(&text, style, tag.as_deref()), anchor)
+            }
             Event::SequenceStart(_, anchor, _) => (self.sequence(depth)?, anchor),
             Event::MappingStart(_, anchor, _) => (self.mapping(depth)?, anchor),
             Event::Alias(anchor) => (self.alias(anchor, line)?, 0),
@@ -106,7 +114,9 @@ impl<'a> Reader<'a> {
             let key = match event {
                 Event::MappingEnd => break,
                 Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<" => None,
-                Event::Scalar(text, style, _, tag) => Some(key(&scalar(&text, style, tag.as_deref()), line)?),
+                Event::Scalar(text, style, _, tag) => {
+                    Some(key(&scalar(&text, style, tag.as_deref()), line)?)
+                }
                 _ => return Err(SyntaxFault::new(line, "a key must be a string")),
             };
             let (event, span) = self.expect()?;
@@ -114,7 +124,10 @@ impl<'a> Reader<'a> {
             match key {
                 None => merged.push((value, line)),
                 Some(key) if fields.contains_key(&key) => {
-                    self.faults.push(SyntaxFault::new(line, format!("key {key:?} stands twice in this mapping")));
+                    self.faults.push(SyntaxFault::new(
+                        line,
+                        format!("key {key:?} stands twice in this mapping"),
+                    ));
                 }
                 Some(key) => {
                     fields.insert(key, value);
@@ -129,11 +142,15 @@ impl<'a> Reader<'a> {
 
     fn alias(&mut self, anchor: usize, line: usize) -> Result<Value, SyntaxFault> {
         let Some((value, size)) = self.anchors.get(&anchor) else {
-            return Err(SyntaxFault::new(line, "an alias stands inside of what it names"));
+            return Err(SyntaxFault::new(
+                line,
+                "an alias stands inside of what it names",
+            ));
         };
         self.aliased += size;
         if self.aliased > MOST_ALIASED {
-            let message = format!("aliases repeat more than {MOST_ALIASED} values: write the manifest out");
+            let message =
+                format!("aliases repeat more than {MOST_ALIASED} values: write the manifest out");
             return Err(SyntaxFault::new(line, message));
         }
         Ok(value.clone())
@@ -141,7 +158,10 @@ impl<'a> Reader<'a> {
 }
 
 fn syntax(error: ScanError) -> SyntaxFault {
-    SyntaxFault::new(error.marker().line(), format!("is no YAML: {}", error.info()))
+    SyntaxFault::new(
+        error.marker().line(),
+        format!("is no YAML: {}", error.info()),
+    )
 }
 
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
@@ -173,7 +193,10 @@ fn merge(fields: &mut Map<String, Value>, value: Value, line: usize) -> Result<(
             Ok(())
         }
         Value::Array(all) => all.into_iter().try_for_each(|one| merge(fields, one, line)),
-        _ => Err(SyntaxFault::new(line, "<< needs a mapping, or a list of them")),
+        _ => Err(SyntaxFault::new(
+            line,
+            "<< needs a mapping, or a list of them",
+        )),
     }
 }
 
@@ -199,7 +222,14 @@ mod tests {
     #[test]
     fn documents_are_read_one_by_one() {
         let text = "a: 1\n---\n# nothing\n---\n- yes\n- \"yes\"\n- !!str 5\n...\n";
-        assert_eq!(read(text), Ok(vec![json!({"a": 1}), json!(null), json!([true, "yes", "5"])]));
+        assert_eq!(
+            read(text),
+            Ok(vec![
+                json!({"a": 1}),
+                json!(null),
+                json!([true, "yes", "5"])
+            ])
+        );
         assert_eq!(read(""), Ok(vec![]));
     }
 
@@ -214,10 +244,16 @@ mod tests {
 
     #[test]
     fn what_is_wrong_has_its_line() {
-        assert_eq!(fault("a: 1\nb: 2\na: 3\n"), (3, "key \"a\" stands twice in this mapping".into()));
+        assert_eq!(
+            fault("a: 1\nb: 2\na: 3\n"),
+            (3, "key \"a\" stands twice in this mapping".into())
+        );
         assert_eq!(fault("a:\n  - b\n c: d\n").0, 3);
         assert_eq!(fault("a: [1, 2\nb: 3\n").0, 2);
-        assert_eq!(fault("a: 1\n? [x]\n: 2\n"), (2, "a key must be a string".into()));
+        assert_eq!(
+            fault("a: 1\n? [x]\n: 2\n"),
+            (2, "a key must be a string".into())
+        );
         assert_eq!(fault("a: *nobody\n").0, 1);
     }
 

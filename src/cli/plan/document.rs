@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cluster::quantity;
-use crate::model::{Algorithm, Assignment, Goal, Millis, Outcome, Problem, Resources, Solution, Unit, Unplaced};
+use crate::model::{
+    Algorithm, Assignment, Goal, Millis, Outcome, Problem, Resources, Solution, Unit, Unplaced,
+};
 
 /// A plan and its proof.
 #[derive(Debug, Serialize)]
@@ -85,7 +87,10 @@ impl<'a> Document<'a> {
             upper_bound: maximised.then_some(solution.bound),
             gap: solution.gap(),
             unit: problem.goal.unit(),
-            assignments: assignments.into_iter().map(|one| Placed::new(problem, one)).collect(),
+            assignments: assignments
+                .into_iter()
+                .map(|one| Placed::new(problem, one))
+                .collect(),
             unplaced: solution.plan.unplaced.iter().map(Waiting::new).collect(),
         }
     }

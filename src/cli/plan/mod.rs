@@ -96,7 +96,11 @@ pub fn plan(args: &PlanArgs) -> Result<Exit, Error> {
     })?;
     print(|out| show(out, args.output, &input, &problem, &solution, elapsed))?;
     let all_placed = solution.plan.unplaced.is_empty();
-    Ok(if all_placed { Exit::Done } else { Exit::Unplaced })
+    Ok(if all_placed {
+        Exit::Done
+    } else {
+        Exit::Unplaced
+    })
 }
 
 fn compile(input: &Input, settings: &Settings, now: Timestamp) -> Problem {
@@ -150,7 +154,13 @@ fn show(
     solution: &Solution,
     elapsed: Duration,
 ) -> io::Result<()> {
-    let table = |is_wide| Table { input, problem, solution, elapsed, is_wide };
+    let table = |is_wide| Table {
+        input,
+        problem,
+        solution,
+        elapsed,
+        is_wide,
+    };
     let document = || Document::new(problem, solution, elapsed);
     match format {
         Format::Table => table(false).write(out),

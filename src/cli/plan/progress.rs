@@ -70,11 +70,20 @@ fn draw(goal: Goal, limit: Limit, seen: &Seen, is_done: mpsc::Receiver<()>) {
 
 fn message(goal: Goal, found: &Improvement) -> String {
     let value = |value| number::objective(goal.unit(), value);
-    let side = if goal.is_maximised() { "upper" } else { "lower" };
+    let side = if goal.is_maximised() {
+        "upper"
+    } else {
+        "lower"
+    };
     let distance = (found.objective as f64 - found.bound as f64).abs();
     let gap = match found.bound {
         0 => String::new(),
         bound => format!(", gap {}", number::percent(distance / bound as f64)),
     };
-    format!("{goal} {}, {side} bound {}{gap}, {} plans", value(found.objective), value(found.bound), found.iterations)
+    format!(
+        "{goal} {}, {side} bound {}{gap}, {} plans",
+        value(found.objective),
+        value(found.bound),
+        found.iterations
+    )
 }

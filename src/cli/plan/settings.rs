@@ -20,7 +20,9 @@ pub enum Limit {
 impl Display for Limit {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Limit::Time(most) => out.write_str(&text::format(i64::try_from(most.as_millis()).unwrap_or(i64::MAX))),
+            Limit::Time(most) => out.write_str(&text::format(
+                i64::try_from(most.as_millis()).unwrap_or(i64::MAX),
+            )),
             Limit::Iterations(most) => write!(out, "{most} iterations"),
         }
     }
@@ -54,11 +56,26 @@ impl Settings {
         };
         let algorithm = |one: &Manifest| one.wire.spec.optimizer.algorithm;
         let seed = |one: &Manifest| u64::try_from(one.wire.spec.optimizer.seed).unwrap_or(0);
-        let given = args.time_limit.map(Limit::Time).or(args.iterations.map(Limit::Iterations));
+        let given = args
+            .time_limit
+            .map(Limit::Time)
+            .or(args.iterations.map(Limit::Iterations));
         Ok(Self {
             goal,
-            algorithm: first("--algorithm", args.algorithm, batches, algorithm, &mut notes),
-            limit: first("--time-limit or --iterations", given, batches, limit, &mut notes),
+            algorithm: first(
+                "--algorithm",
+                args.algorithm,
+                batches,
+                algorithm,
+                &mut notes,
+            ),
+            limit: first(
+                "--time-limit or --iterations",
+                given,
+                batches,
+                limit,
+                &mut notes,
+            ),
             seed: first("--seed", args.seed, batches, seed, &mut notes),
             threads: args.threads.map_or(0, usize::from),
             notes,
@@ -82,7 +99,9 @@ fn common_goal(batches: &[Manifest]) -> Result<Goal, Error> {
 
 fn limit(one: &Manifest) -> Limit {
     let optimizer = &one.wire.spec.optimizer;
-    let iterations = optimizer.iterations.and_then(|most| u64::try_from(most).ok());
+    let iterations = optimizer
+        .iterations
+        .and_then(|most| u64::try_from(most).ok());
     match iterations {
         Some(most) => Limit::Iterations(most),
         None => Limit::Time(duration(&optimizer.time_limit).unwrap_or_default()),

@@ -40,7 +40,11 @@ impl Table<'_> {
 
     fn write_head(&self, out: &mut dyn Write) -> io::Result<()> {
         let (goal, solution) = (self.problem.goal, self.solution);
-        let side = if goal.is_maximised() { "upper" } else { "lower" };
+        let side = if goal.is_maximised() {
+            "upper"
+        } else {
+            "lower"
+        };
         let gap = solution.gap().map_or("unknown".into(), percent);
         writeln!(
             out,
@@ -64,7 +68,12 @@ impl Table<'_> {
     }
 
     fn used_nodes(&self) -> usize {
-        let all = self.solution.plan.assignments.iter().flat_map(|one| &one.nodes);
+        let all = self
+            .solution
+            .plan
+            .assignments
+            .iter()
+            .flat_map(|one| &one.nodes);
         all.collect::<BTreeSet<_>>().len()
     }
 
@@ -87,7 +96,11 @@ impl Table<'_> {
             let task = &self.problem.tasks[one.task];
             let batch = self.problem.batches[task.batch].key.as_str();
             let mode = &task.modes[one.mode];
-            let mark = if guessed.contains(&(batch, task.name.as_str())) { "*" } else { "" };
+            let mark = if guessed.contains(&(batch, task.name.as_str())) {
+                "*"
+            } else {
+                ""
+            };
             let mut row = vec![
                 task.name.clone(),
                 one.copy.to_string(),
@@ -101,7 +114,11 @@ impl Table<'_> {
             if self.is_wide {
                 let slowest = slowest(mode, one, &class_of);
                 let part = |of: fn(&Run) -> i64| slowest.map_or("-".into(), |run| seconds(of(run)));
-                row.extend([part(|run| run.read), part(|run| run.compute), seconds(one.end)]);
+                row.extend([
+                    part(|run| run.read),
+                    part(|run| run.compute),
+                    seconds(one.end),
+                ]);
             }
             row.push(requests(mode));
             rows.push(row);
@@ -127,10 +144,12 @@ impl Table<'_> {
     fn nodes(&self, nodes: &[usize]) -> String {
         let groups = nodes.chunk_by(|a, b| a == b);
         let parts: Vec<_> = groups
-            .map(|group| match (self.problem.nodes[group[0]].as_str(), group.len()) {
-                (name, 1) => name.to_owned(),
-                (name, count) => format!("{name} x{count}"),
-            })
+            .map(
+                |group| match (self.problem.nodes[group[0]].as_str(), group.len()) {
+                    (name, 1) => name.to_owned(),
+                    (name, count) => format!("{name} x{count}"),
+                },
+            )
             .collect();
         parts.join(", ")
     }
@@ -151,7 +170,15 @@ impl Table<'_> {
 }
 
 fn same_reason(a: &Unplaced, b: &Unplaced) -> bool {
-    let key = |one: &Unplaced| (one.batch.clone(), one.task.clone(), one.reason, one.message.clone(), one.fix.clone());
+    let key = |one: &Unplaced| {
+        (
+            one.batch.clone(),
+            one.task.clone(),
+            one.reason,
+            one.message.clone(),
+            one.fix.clone(),
+        )
+    };
     key(a) == key(b) && a.copy + 1 == b.copy
 }
 
@@ -165,7 +192,10 @@ fn copies(group: &[Unplaced]) -> String {
 }
 
 fn slowest<'a>(mode: &'a Mode, one: &Assignment, class_of: &[Option<usize>]) -> Option<&'a Run> {
-    let runs = one.nodes.iter().filter_map(|node| mode.run_on(class_of[*node]?));
+    let runs = one
+        .nodes
+        .iter()
+        .filter_map(|node| mode.run_on(class_of[*node]?));
     runs.max_by_key(|run| run.duration)
 }
 
@@ -175,13 +205,22 @@ fn requests(mode: &Mode) -> String {
         .iter()
         .map(|(name, amount)| format!("{name} {}", quantity::format(name, amount)))
         .collect();
-    if parts.is_empty() { "-".into() } else { parts.join(", ") }
+    if parts.is_empty() {
+        "-".into()
+    } else {
+        parts.join(", ")
+    }
 }
 
 /// Columns as wide as their widest cell, two blanks apart, nothing after the last one.
 fn write_columns(out: &mut dyn Write, rows: &[Vec<String>]) -> io::Result<()> {
     let count = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..count).map(width).collect();
     for row in rows {
         for (cell, width) in row.iter().zip(&widths).take(count.saturating_sub(1)) {

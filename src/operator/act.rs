@@ -1,0 +1,269 @@
+//! Writes: pods created, bound and deleted. Each answer becomes an outcome, and what is known after it
+//! goes into the ledger.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+use kube::Client;
+use serde_json::json;
+use tracing::warn;
+
+use super::caches::Caches;
+use super::call::{Answer, Content, send};
+use super::kept::Delivered;
+use super::lease::Freshness;
+use crate::cluster::ledger::Key;
+use crate::cluster::pod::Pod;
+use crate::decide::{Action, BindPod, CopyId, CreatePod, DeletePod, ObjectId, Outcome};
+
+/// How many writes are under way at once.
+const AT_ONCE: usize = 32;
+/// How long to wait where the server refuses a delete, which a user must put right.
+const REFUSED_DELETE: Duration = Duration::from_secs(30);
+/// How long to wait for the pods of an earlier batch of the same name to be collected.
+const NAMESAKE: Duration = Duration::from_secs(2);
+/// How long to wait for the lease to be renewed.
+const UNRENEWED: Duration = Duration::from_secs(1);
+
+/// What writes need.
+pub struct Writer<'a> {
+    /// Must not retry by itself.
+    pub client: &'a Client,
+    /// Where pods are known from, and what is known after a write goes to.
+    pub caches: &'a Caches,
+    /// Whether we lead.
+    pub freshness: &'a Freshness,
+}
+
+impl Writer<'_> {
+    /// Carries the actions out, many at once; the outcomes stand in their order.
+    pub async fn act(&self, actions: &[Action]) -> Vec<Outcome> {
+        let writes: Vec<_> = actions.iter().map(|action| self.one(action)).collect();
+        stream::iter(writes).buffered(AT_ONCE).collect().await
+    }
+
+    async fn one(&self, action: &Action) -> Outcome {
+        match action {
+            Action::Create(create) => self.create(create).await,
+            Action::Bind(bind) => self.bind(bind).await,
+            Action::Delete(delete) => self.delete(delete).await,
+            Action::DeleteBatch(batch) => self.delete_batch(batch).await,
+        }
+    }
+
+    async fn create(&self, create: &CreatePod) -> Outcome {
+        let path = pods(&create.batch.namespace);
+        match self
+            .write("POST", &path, Content::json(&create.manifest))
+            .await
+        {
+            Answer::Accepted(body) => self.claim(create, &body),
+            Answer::Conflict(status) if status.reason == "AlreadyExists" => {
+                self.adopt(create).await
+            }
+            Answer::Conflict(_) | Answer::Missing => Outcome::Conflict,
+            Answer::Refused(message) => refused(&create.copy, message),
+            Answer::Unclear { retry_after, .. } => self.unknown(key(create), retry_after),
+        }
+    }
+
+    /// A pod of this name exists: it is what was asked for if it is ours.
+    async fn adopt(&self, create: &CreatePod) -> Outcome {
+        let path = format!("{}/{}", pods(&create.batch.namespace), create.name);
+        match send(self.client, "GET", &path, None).await {
+            Answer::Accepted(body) => self.claim(create, &body),
+            Answer::Conflict(_) | Answer::Missing => Outcome::Conflict,
+            Answer::Refused(message) => refused(&create.copy, message),
+            Answer::Unclear { retry_after, .. } => self.unknown(key(create), retry_after),
+        }
+    }
+
+    /// Reads the pod that the server holds. It may differ from what was asked for: admission adds to it.
+    fn claim(&self, create: &CreatePod, body: &Bytes) -> Outcome {
+        let name = &create.name;
+        let read = match serde_json::from_slice::<Delivered<Pod>>(body) {
+            Ok(pod) => pod.reading,
+            Err(_) => return self.unknown(key(create), UNRENEWED),
+        };
+        if let Some(trouble) = read.trouble {
+            let message =
+                format!("the pod {name} as the API server holds it cannot be read: {trouble}");
+            return refused(&create.copy, message);
+        }
+        let owner = read
+            .kept
+            .as_ref()
+            .and_then(|pod| pod.own.as_ref())
+            .map(|own| &own.batch_uid);
+        match (read.kept.as_ref(), owner) {
+            (Some(pod), Some(uid)) if *uid == create.batch.uid => {
+                let pod = std::sync::Arc::new(pod.clone());
+                self.caches
+                    .ledger(|ledger| ledger.present(pod, Timestamp::now()));
+                Outcome::Done
+            }
+            // A batch of the same name was there before; its pods will be gone soon.
+            (_, Some(_)) => Outcome::Unknown {
+                retry_after: NAMESAKE,
+            },
+            _ => refused(
+                &create.copy,
+                format!("a pod {name} already exists and is none of this batch"),
+            ),
+        }
+    }
+
+    async fn bind(&self, bind: &BindPod) -> Outcome {
+        let pod = &bind.pod;
+        let path = format!("{}/{}/binding", pods(&pod.namespace), pod.name);
+        let binding = json!({
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {
+                "name": pod.name,
+                "namespace": pod.namespace,
+                "uid": pod.uid,
+                "resourceVersion": bind.resource_version,
+            },
+            "target": {"apiVersion": "v1", "kind": "Node", "name": bind.node},
+        });
+        match self.write("POST", &path, Content::json(&binding)).await {
+            Answer::Accepted(_) => {
+                self.known(pod, |ledger, known| {
+                    ledger.bound(known, &bind.node, Timestamp::now())
+                });
+                Outcome::Done
+            }
+            Answer::Conflict(_) | Answer::Missing => self.conflict(pod),
+            Answer::Refused(message) => refused(&bind.copy, message),
+            Answer::Unclear { retry_after, .. } => self.unknown(key_of(pod), retry_after),
+        }
+    }
+
+    async fn delete(&self, delete: &DeletePod) -> Outcome {
+        let pod = &delete.pod;
+        let path = format!("{}/{}", pods(&pod.namespace), pod.name);
+        match self.write("DELETE", &path, only(&pod.uid, None)).await {
+            Answer::Accepted(_) => {
+                self.known(pod, |ledger, known| ledger.deleted(known, Timestamp::now()));
+                Outcome::Done
+            }
+            Answer::Missing => {
+                let (key, uid) = (key_of(pod), pod.uid.clone());
+                self.caches
+                    .ledger(|ledger| ledger.absent(key, uid, Timestamp::now()));
+                Outcome::Done
+            }
+            Answer::Conflict(_) => self.conflict(pod),
+            Answer::Refused(_) => {
+                warn!(
+                    namespace = pod.namespace,
+                    pod = pod.name,
+                    "the API server refuses to delete the pod"
+                );
+                Outcome::Unknown {
+                    retry_after: REFUSED_DELETE,
+                }
+            }
+            Answer::Unclear { retry_after, .. } => self.unknown(key_of(pod), retry_after),
+        }
+    }
+
+    async fn delete_batch(&self, batch: &ObjectId) -> Outcome {
+        let path = batch_path(batch);
+        match self
+            .write("DELETE", &path, only(&batch.uid, Some("Background")))
+            .await
+        {
+            Answer::Accepted(_) | Answer::Missing => Outcome::Done,
+            Answer::Conflict(_) => Outcome::Conflict,
+            Answer::Refused(_) => {
+                warn!(
+                    namespace = batch.namespace,
+                    batch = batch.name,
+                    "the API server refuses to delete the batch"
+                );
+                Outcome::Unknown {
+                    retry_after: REFUSED_DELETE,
+                }
+            }
+            Answer::Unclear { retry_after, .. } => Outcome::Unknown { retry_after },
+        }
+    }
+
+    /// Sends a write, if we surely lead for as long as it may take.
+    async fn write(&self, method: &str, path: &str, content: Content) -> Answer {
+        if !self.freshness.may_write() {
+            let why = "the lease was not renewed lately".into();
+            return Answer::Unclear {
+                retry_after: UNRENEWED,
+                why,
+            };
+        }
+        send(self.client, method, path, Some(content)).await
+    }
+
+    fn known(&self, pod: &ObjectId, note: impl FnOnce(&mut crate::cluster::ledger::Ledger, &Pod)) {
+        let known = self
+            .caches
+            .pod(&key_of(pod))
+            .filter(|known| known.uid == pod.uid);
+        if let Some(known) = known {
+            self.caches.ledger(|ledger| note(ledger, &known));
+        }
+    }
+
+    /// The next round looks the pod up, rather than wait for the watch and meet the same conflict again.
+    fn conflict(&self, pod: &ObjectId) -> Outcome {
+        self.caches
+            .ledger(|ledger| ledger.doubt(key_of(pod), Timestamp::now()));
+        Outcome::Conflict
+    }
+
+    fn unknown(&self, pod: Key, retry_after: Duration) -> Outcome {
+        self.caches
+            .ledger(|ledger| ledger.doubt(pod, Timestamp::now()));
+        Outcome::Unknown { retry_after }
+    }
+}
+
+fn refused(copy: &CopyId, message: String) -> Outcome {
+    Outcome::Refused {
+        copy: copy.clone(),
+        message,
+    }
+}
+
+/// Deletes the object of this uid and no other; pods with the grace period that they ask for.
+fn only(uid: &str, propagation: Option<&str>) -> Content {
+    Content::json(&json!({
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"uid": uid},
+        "propagationPolicy": propagation,
+    }))
+}
+
+fn key(create: &CreatePod) -> Key {
+    (create.batch.namespace.clone(), create.name.clone())
+}
+
+fn key_of(object: &ObjectId) -> Key {
+    (object.namespace.clone(), object.name.clone())
+}
+
+/// The path of the pods of a namespace.
+pub fn pods(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/pods")
+}
+
+/// The path of a batch.
+pub fn batch_path(batch: &ObjectId) -> String {
+    let (group, version) = (crate::api::GROUP, "v1alpha1");
+    let ObjectId {
+        namespace, name, ..
+    } = batch;
+    format!("/apis/{group}/{version}/namespaces/{namespace}/taskbatches/{name}")
+}

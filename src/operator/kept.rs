@@ -1,0 +1,353 @@
+//! What is kept of the objects that a watch delivers: read at once, the rest dropped.
+//!
+//! An object that cannot be read must stall nothing: it is delivered all the same, with the trouble.
+
+use std::borrow::Cow;
+
+use k8s_openapi::api::core::v1 as k8s;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::api::TaskBatch;
+use crate::cluster::ledger::Key;
+use crate::cluster::node;
+use crate::cluster::pod::{self, Pod};
+use crate::model::{Node, Resources, exact};
+
+/// An annotation in which `kubectl apply` keeps a second copy of the whole object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// What is kept of one kind of object.
+pub trait Kept: Clone + std::fmt::Debug + Send + Sync + 'static {
+    /// The object as it comes over the wire.
+    type Wire: Resource<DynamicType = ()>;
+
+    /// Reads an object.
+    fn read(object: Value) -> Reading<Self>;
+
+    /// Whether nothing has changed that a plan could depend on.
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+/// What came of reading an object.
+#[derive(Clone, Debug)]
+pub struct Reading<K> {
+    /// What to keep of it, if anything.
+    pub kept: Option<K>,
+    /// Why it could not be read, or not all of it.
+    pub trouble: Option<String>,
+}
+
+impl<K> Reading<K> {
+    fn good(kept: K) -> Self {
+        Self {
+            kept: Some(kept),
+            trouble: None,
+        }
+    }
+
+    fn nothing() -> Self {
+        Self {
+            kept: None,
+            trouble: None,
+        }
+    }
+}
+
+impl Kept for Pod {
+    type Wire = k8s::Pod;
+
+    /// A pod of strangers that has ended uses nothing, and is not kept. A pod whose requests cannot be
+    /// read is kept without them, with the trouble: its node must not be used.
+    fn read(object: Value) -> Reading<Self> {
+        let parsed = k8s::Pod::deserialize(&object).map_err(|error| error.to_string());
+        match parsed.and_then(|pod| pod::read(&pod).map_err(|error| error.to_string())) {
+            Ok(pod) if pod.is_finished() && pod.own.is_none() => Reading::nothing(),
+            Ok(pod) => Reading::good(pod),
+            Err(trouble) => match bare_pod(&object) {
+                Some(pod) if pod.is_finished() && pod.own.is_none() => Reading::nothing(),
+                Some(pod) if pod.is_finished() => Reading::good(pod),
+                kept => Reading {
+                    kept,
+                    trouble: Some(trouble),
+                },
+            },
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let Pod {
+            namespace,
+            name,
+            uid,
+            resource_version: _,
+            node,
+            requests,
+            phase,
+            terminating,
+            created,
+            own,
+        } = self;
+        (*uid == other.uid && *namespace == other.namespace && *name == other.name)
+            && (*node == other.node && *phase == other.phase && *terminating == other.terminating)
+            && (*requests == other.requests && *created == other.created && *own == other.own)
+    }
+}
+
+/// The pod without its containers.
+fn bare_pod(object: &Value) -> Option<Pod> {
+    let meta = &object["metadata"];
+    let bare = json!({
+        "metadata": {
+            "name": meta["name"],
+            "namespace": meta["namespace"],
+            "uid": meta["uid"],
+            "resourceVersion": meta["resourceVersion"],
+            "creationTimestamp": meta["creationTimestamp"],
+            "deletionTimestamp": meta["deletionTimestamp"],
+            "labels": meta["labels"],
+            "annotations": meta["annotations"],
+            "ownerReferences": meta["ownerReferences"],
+        },
+        "spec": {"nodeName": object["spec"]["nodeName"], "containers": []},
+        "status": {"phase": object["status"]["phase"]},
+    });
+    pod::read(&k8s::Pod::deserialize(bare).ok()?).ok()
+}
+
+impl Kept for Node {
+    type Wire = k8s::Node;
+
+    /// A node that cannot be read is kept closed: pods on it are not lost, and none are added.
+    fn read(object: Value) -> Reading<Self> {
+        let name = object["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let parsed = k8s::Node::deserialize(object).map_err(|error| error.to_string());
+        match parsed.and_then(|node| node::read(&node).map_err(|error| error.to_string())) {
+            Ok(node) => Reading::good(node),
+            Err(trouble) => Reading {
+                kept: Some(closed_node(name)),
+                trouble: Some(trouble),
+            },
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+fn closed_node(name: String) -> Node {
+    Node {
+        name,
+        labels: Default::default(),
+        taints: Vec::new(),
+        unschedulable: true,
+        ready: true,
+        allocatable: Resources::default(),
+        speed: exact(1),
+        price: exact(1),
+        read_bandwidth: None,
+    }
+}
+
+impl Kept for TaskBatch {
+    type Wire = TaskBatch;
+
+    fn read(object: Value) -> Reading<Self> {
+        match serde_path_to_error::deserialize::<_, TaskBatch>(object) {
+            Ok(mut batch) => {
+                batch.metadata.managed_fields = None;
+                if let Some(annotations) = &mut batch.metadata.annotations {
+                    annotations.remove(LAST_APPLIED);
+                }
+                Reading::good(batch)
+            }
+            Err(error) => Reading {
+                kept: None,
+                trouble: Some(error.to_string()),
+            },
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.metadata, &other.metadata);
+        ours.uid == theirs.uid
+            && ours.deletion_timestamp == theirs.deletion_timestamp
+            && self.status == other.status
+            && self.spec == other.spec
+    }
+}
+
+/// The value of a priority class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Priority(pub i32);
+
+impl Kept for Priority {
+    type Wire = PriorityClass;
+
+    fn read(object: Value) -> Reading<Self> {
+        match object["value"].as_i64().map(i32::try_from) {
+            Some(Ok(value)) => Reading::good(Self(value)),
+            _ => Reading {
+                kept: None,
+                trouble: Some("value is no 32-bit number".into()),
+            },
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// An object as a list or a watch delivers it, already read.
+#[derive(Clone, Debug)]
+pub struct Delivered<K> {
+    meta: ObjectMeta,
+    /// What came of reading it.
+    pub reading: Reading<K>,
+}
+
+impl<K> Delivered<K> {
+    /// Namespace, empty for what has none, and name.
+    pub fn key(&self) -> Key {
+        let text = |part: &Option<String>| part.clone().unwrap_or_default();
+        (text(&self.meta.namespace), text(&self.meta.name))
+    }
+
+    /// Its resource version.
+    pub fn version(&self) -> &str {
+        self.meta.resource_version.as_deref().unwrap_or_default()
+    }
+}
+
+impl<'de, K: Kept> Deserialize<'de> for Delivered<K> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let object = Value::deserialize(from)?;
+        let text = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
+        let meta = ObjectMeta {
+            name: text("name"),
+            namespace: text("namespace"),
+            uid: text("uid"),
+            resource_version: text("resourceVersion"),
+            ..ObjectMeta::default()
+        };
+        let reading = K::read(object);
+        Ok(Self { meta, reading })
+    }
+}
+
+impl<K: Kept> Resource for Delivered<K> {
+    type DynamicType = ();
+    type Scope = <K::Wire as Resource>::Scope;
+
+    fn kind(_: &()) -> Cow<'_, str> {
+        K::Wire::kind(&())
+    }
+
+    fn group(_: &()) -> Cow<'_, str> {
+        K::Wire::group(&())
+    }
+
+    fn version(_: &()) -> Cow<'_, str> {
+        K::Wire::version(&())
+    }
+
+    fn plural(_: &()) -> Cow<'_, str> {
+        K::Wire::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.meta
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.meta
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(cpu: &str, phase: &str) -> Reading<Pod> {
+        Pod::read(json!({
+            "metadata": {"name": "p", "namespace": "ns", "uid": "u", "resourceVersion": "7"},
+            "spec": {"nodeName": "n1", "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]},
+            "status": {"phase": phase},
+        }))
+    }
+
+    #[test]
+    fn a_pod_of_strangers_that_has_ended_is_not_kept() {
+        for phase in ["Succeeded", "Failed"] {
+            let reading = pod("1", phase);
+            assert!(
+                reading.kept.is_none() && reading.trouble.is_none(),
+                "{phase}"
+            );
+        }
+        assert!(pod("1", "Running").kept.is_some());
+    }
+
+    #[test]
+    fn a_pod_whose_requests_overflow_still_names_its_node() {
+        let reading = pod("9999999999999999999", "Running");
+        assert!(reading.trouble.is_some());
+        let kept = reading.kept.expect("a pod");
+        assert_eq!((kept.node.as_deref(), kept.uid.as_str()), (Some("n1"), "u"));
+    }
+
+    #[test]
+    fn an_object_of_another_shape_is_delivered_with_its_trouble() {
+        let text = r#"{"metadata": {"name": "b", "namespace": "ns", "resourceVersion": "9"}, "spec": {"tasks": 5}}"#;
+        let batch: Delivered<TaskBatch> = serde_json::from_str(text).expect("delivered");
+        assert_eq!(
+            (batch.key(), batch.version()),
+            (("ns".into(), "b".into()), "9")
+        );
+        assert!(batch.reading.kept.is_none());
+        assert!(
+            batch
+                .reading
+                .trouble
+                .is_some_and(|why| why.contains("spec.tasks"))
+        );
+        let strange = Pod::read(
+            json!({"metadata": {"name": "p"}, "spec": {"nodeName": "n1", "containers": "none"}}),
+        );
+        assert_eq!(strange.kept.and_then(|pod| pod.node).as_deref(), Some("n1"));
+    }
+
+    #[test]
+    fn a_node_that_cannot_be_read_is_closed() {
+        let reading = Node::read(
+            json!({"metadata": {"name": "n1", "labels": {"taskbatch.dev/speed": "fast"}}}),
+        );
+        assert!(reading.trouble.is_some());
+        assert!(
+            reading
+                .kept
+                .is_some_and(|node| node.unschedulable && node.name == "n1")
+        );
+    }
+
+    #[test]
+    fn a_new_version_alone_is_no_change() {
+        let kept = |version: &str| {
+            let mut pod = pod("1", "Running").kept.expect("a pod");
+            pod.resource_version = version.into();
+            pod
+        };
+        assert!(kept("7").is_same(&kept("8")));
+        let mut ended = kept("8");
+        ended.terminating = true;
+        assert!(!kept("7").is_same(&ended));
+    }
+}

@@ -1,0 +1,161 @@
+//! Follows one kind of object: a list, then a watch from there, for ever.
+//!
+//! `kube::runtime::watcher` does the same but tells nothing of bookmarks and of connections made again.
+//! Both are needed: bookmarks say how far the watch has come, which decides when our own writes have
+//! been seen; and a cluster in which nothing happens must be told from one that is not heard any more.
+
+use std::time::{Duration, Instant};
+
+use futures::TryStreamExt;
+use kube::api::{Api, ListParams, WatchEvent, WatchParams};
+use kube::runtime::watcher::DefaultBackoff;
+use kube::{Client, Resource};
+use tokio::time::{error::Elapsed, sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::call::shown;
+use super::kept::{Delivered, Kept};
+use super::store::Feed;
+
+/// Objects in a page of a list: 250 pods of a busy cluster are about 5 MB.
+const PAGE: u32 = 250;
+/// How long a page of a list may take.
+const PAGE_LIMIT: Duration = Duration::from_secs(60);
+/// Seconds after which the API server ends a watch, and we begin it again. It sends a bookmark before.
+const WATCH_SECONDS: u32 = 60;
+/// How long a watch may be silent before its connection counts as dead.
+const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 5);
+/// A watch that ends sooner and without an event is trouble, not the end of its time.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// How long at most a store may go without hearing of the API server, and still be believed.
+pub const STALE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 45);
+
+/// Why a list or a watch broke off.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{}", shown(.0))]
+    Call(#[from] kube::Error),
+    #[error("no answer in time")]
+    Timeout(#[from] Elapsed),
+    #[error("the watch ended at once")]
+    Empty,
+    /// The version to go on from is too old: list again.
+    #[error("the history is gone")]
+    Expired,
+}
+
+/// All objects of the kind, or those of one namespace.
+pub fn scope<K: Kept>(client: Client, namespace: Option<&str>) -> Api<Delivered<K>>
+where
+    K::Wire: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    }
+}
+
+/// Fills the store for ever.
+pub async fn follow<K: Kept>(api: Api<Delivered<K>>, feed: &Feed<K>) {
+    let kind = <Delivered<K> as Resource>::kind(&());
+    let mut backoff = DefaultBackoff::default();
+    let mut from: Option<String> = None;
+    loop {
+        let outcome = match from.as_mut() {
+            Some(version) => watch(&api, feed, version).await,
+            None => list(&api, feed).await.map(|version| from = Some(version)),
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(Trouble::Expired) => {
+                debug!(%kind, "the history is gone; listing again");
+                from = None;
+            }
+            Err(trouble) => {
+                warn!(%kind, %trouble, "cannot follow");
+                sleep(backoff.next().unwrap_or(SILENCE)).await;
+            }
+        }
+    }
+}
+
+/// Lists all pages. A list without a resource version is a quorum read: never older than what was seen.
+async fn list<K: Kept>(api: &Api<Delivered<K>>, feed: &Feed<K>) -> Result<String, Trouble> {
+    let mut page = ListParams::default().limit(PAGE);
+    feed.lock().begin();
+    loop {
+        let objects = timeout(PAGE_LIMIT, api.list(&page))
+            .await?
+            .map_err(expired)?;
+        feed.update(|store| {
+            objects
+                .items
+                .into_iter()
+                .for_each(|object| store.arrive(object));
+            false
+        });
+        page.continue_token = objects.metadata.continue_.filter(|token| !token.is_empty());
+        if page.continue_token.is_none() {
+            let version = objects.metadata.resource_version.unwrap_or_default();
+            feed.update(|store| store.complete(&version));
+            let objects = feed.lock().objects().len();
+            info!(kind = %<Delivered<K> as Resource>::kind(&()), objects, "listed");
+            return Ok(version);
+        }
+    }
+}
+
+/// Watches from a version on until the watch ends, and keeps the version up to date.
+async fn watch<K: Kept>(
+    api: &Api<Delivered<K>>,
+    feed: &Feed<K>,
+    version: &mut String,
+) -> Result<(), Trouble> {
+    let how = WatchParams {
+        timeout: Some(WATCH_SECONDS),
+        bookmarks: true,
+        ..WatchParams::default()
+    };
+    let begun = Instant::now();
+    let stream = timeout(PAGE_LIMIT, api.watch(&how, version))
+        .await?
+        .map_err(expired)?;
+    let mut stream = std::pin::pin!(stream);
+    feed.update(|_| false);
+    let mut events = 0u64;
+    while let Some(event) = timeout(SILENCE, stream.try_next())
+        .await?
+        .map_err(expired)?
+    {
+        events += 1;
+        match event {
+            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                object.version().clone_into(version);
+                feed.update(|store| store.apply(object));
+            }
+            WatchEvent::Deleted(object) => {
+                object.version().clone_into(version);
+                feed.update(|store| store.remove(&object));
+            }
+            WatchEvent::Bookmark(mark) => {
+                feed.update(|store| {
+                    store.reach(&mark.metadata.resource_version);
+                    false
+                });
+                *version = mark.metadata.resource_version;
+            }
+            WatchEvent::Error(status) => return Err(expired(kube::Error::Api(status))),
+        }
+    }
+    if events == 0 && begun.elapsed() < SHORTEST {
+        return Err(Trouble::Empty);
+    }
+    Ok(())
+}
+
+fn expired(error: kube::Error) -> Trouble {
+    match error {
+        kube::Error::Api(status) if status.code == 410 => Trouble::Expired,
+        other => Trouble::Call(other),
+    }
+}

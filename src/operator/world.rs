@@ -1,0 +1,307 @@
+//! A real cluster as the loop sees it.
+
+use std::collections::BTreeSet;
+use std::future::ready;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::act::{Writer, pods};
+use super::caches::{Blind, Caches, Unreadable};
+use super::call::{Answer, send};
+use super::health::Health;
+use super::kept::Delivered;
+use super::lease::Freshness;
+use super::metrics::Metrics;
+use super::pace::Pace;
+use super::report::Reporter;
+use crate::cluster::ledger::Key;
+use crate::cluster::pod::Pod;
+use crate::decide::{Action, Fact, Observed, Outcome, Report, Search, World};
+use crate::model::{Problem, Solution};
+use crate::solver::{self, Budget, Improvement, Options};
+
+/// How long a step may take that is no search, before the loop counts as stuck.
+const STEP: Duration = Duration::from_secs(120);
+/// How long a search may take, whatever its batch asks for: all other batches wait meanwhile.
+const LONGEST_SEARCH: Duration = Duration::from_secs(300);
+/// How many pods are looked up at once.
+const LOOKUPS: usize = 16;
+
+/// Why a round could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Unseen {
+    /// We were told to stop while waiting for the cluster.
+    #[error("told to stop")]
+    Stopped,
+    /// The caches are not to be believed.
+    #[error(transparent)]
+    Blind(#[from] Blind),
+    /// What became of an earlier write cannot be found out.
+    #[error("the pod {namespace}/{name} cannot be looked up: {why}", namespace = .key.0, name = .key.1)]
+    Unsettled {
+        /// The pod.
+        key: Key,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// A real cluster.
+pub struct Live {
+    /// For reads and writes.
+    pub client: Client,
+    /// What is known of the cluster.
+    pub caches: Arc<Caches>,
+    /// Whether we lead.
+    pub freshness: Freshness,
+    /// What Prometheus sees.
+    pub metrics: Arc<Metrics>,
+    /// What the probes see.
+    pub health: Arc<Health>,
+    /// Cuts searches and waits short.
+    pub stop: CancellationToken,
+    /// The name of this process.
+    pub instance: String,
+    /// When the next round may begin, and when it must.
+    pub pace: Pace,
+    /// What could not be read when we looked last: each trouble is told once.
+    pub unreadable: BTreeSet<Unreadable>,
+}
+
+impl World for Live {
+    type Error = Unseen;
+
+    async fn observe(&mut self) -> Result<Observed, Unseen> {
+        self.health.waits();
+        while !self.caches.are_synced() {
+            tokio::select! {
+                () = self.caches.changed() => {}
+                () = self.stop.cancelled() => return Err(Unseen::Stopped),
+            }
+        }
+        self.health.is_ready_now();
+        self.caches.are_fresh()?;
+        self.settle().await?;
+        self.tell_unreadable();
+        self.health.works(STEP);
+        Ok(self.caches.observe(Timestamp::now()))
+    }
+
+    async fn solve(&mut self, problem: &Problem, search: &Search) -> (Solution, Duration) {
+        let limit = match search.iterations {
+            Some(_) => LONGEST_SEARCH,
+            None => search.time_limit.min(LONGEST_SEARCH),
+        };
+        self.health.works(limit + STEP);
+        let begun = Instant::now();
+        let stop = self.stop.clone();
+        let over = || stop.is_cancelled() || begun.elapsed() >= limit;
+        let solution = tokio::task::block_in_place(|| find_plan(problem, search, &over));
+        self.health.works(STEP);
+        (solution, begun.elapsed())
+    }
+
+    async fn act(&mut self, actions: &[Action]) -> Vec<Outcome> {
+        self.health
+            .works(STEP + Duration::from_secs(actions.len() as u64));
+        let writer = Writer {
+            client: &self.client,
+            caches: &self.caches,
+            freshness: &self.freshness,
+        };
+        let outcomes = writer.act(actions).await;
+        self.pace.acted(&outcomes, Instant::now());
+        outcomes
+    }
+
+    async fn report(&mut self, report: Report) {
+        let Report { statuses, events } = report;
+        self.health
+            .works(STEP + Duration::from_secs(statuses.len() as u64));
+        if !self.freshness.may_write() {
+            self.pace.no_later(Duration::from_secs(1), Instant::now());
+            return;
+        }
+        let reporter = Reporter {
+            client: &self.client,
+            caches: &self.caches,
+            instance: &self.instance,
+        };
+        if let Some(again) = reporter.statuses(statuses).await {
+            self.pace.no_later(again, Instant::now());
+        }
+        reporter.events(&events).await;
+    }
+
+    fn note(&mut self, fact: Fact<'_>) {
+        note(&self.metrics, fact);
+    }
+}
+
+impl Live {
+    /// Looks up every pod of which we do not know what became of our write.
+    async fn settle(&self) -> Result<(), Unseen> {
+        let due = self
+            .caches
+            .ledger(|ledger| ledger.overdue(Timestamp::now()));
+        let lookups = stream::iter(due).map(|key| self.look_up(key));
+        lookups
+            .buffer_unordered(LOOKUPS)
+            .try_for_each(|()| ready(Ok(())))
+            .await
+    }
+
+    /// Asks the API server itself, which answers with nothing older than what was ever seen.
+    async fn look_up(&self, key: Key) -> Result<(), Unseen> {
+        let path = format!("{}/{}", pods(&key.0), key.1);
+        let found = match send(&self.client, "GET", &path, None).await {
+            Answer::Accepted(body) => match serde_json::from_slice::<Delivered<Pod>>(&body) {
+                Ok(pod) => pod.reading.kept,
+                Err(_) => {
+                    return Err(Unseen::Unsettled {
+                        key,
+                        why: "the answer is no pod".into(),
+                    });
+                }
+            },
+            Answer::Missing => None,
+            Answer::Conflict(status) => {
+                return Err(Unseen::Unsettled {
+                    key,
+                    why: status.message,
+                });
+            }
+            Answer::Refused(why) | Answer::Unclear { why, .. } => {
+                return Err(Unseen::Unsettled { key, why });
+            }
+        };
+        let shown = self.caches.shown_pod(&key);
+        let now = Timestamp::now();
+        self.caches.ledger(|ledger| match (found, shown) {
+            (Some(pod), _) => ledger.present(Arc::new(pod), now),
+            (None, Some(shown)) => ledger.absent(key, shown.uid.clone(), now),
+            (None, None) => ledger.forget(&key),
+        });
+        Ok(())
+    }
+
+    /// Tells once of each object that cannot be read. What is wrong with a batch may quote its spec,
+    /// which belongs in no log.
+    fn tell_unreadable(&mut self) {
+        let found: BTreeSet<Unreadable> = self.caches.unreadable().into_iter().collect();
+        for Unreadable { kind, key, trouble } in found.difference(&self.unreadable) {
+            let (namespace, name) = key;
+            if *kind == "TaskBatch" {
+                warn!(kind, namespace, name, "left out: it cannot be read");
+            } else {
+                warn!(
+                    kind,
+                    namespace, name, trouble, "left out: it cannot be read"
+                );
+            }
+        }
+        if found != self.unreadable {
+            self.metrics.unreadable(found.iter().map(|one| one.kind));
+            self.unreadable = found;
+        }
+    }
+}
+
+/// Searches on the threads of the machine. A plan is made anew in each round that needs one: what an earlier
+/// plan promised stands in the pods.
+fn find_plan(problem: &Problem, search: &Search, over: &(dyn Fn() -> bool + Sync)) -> Solution {
+    let options = Options {
+        algorithm: search.algorithm,
+        seed: search.seed,
+        budget: Budget {
+            iterations: search.iterations,
+            expired: over,
+        },
+    };
+    solver::solve(problem, &options, None, &mut |_: &Improvement| {})
+}
+
+/// Facts for logs and metrics. Names of objects may stand in a log, contents of specs may not; what the
+/// API server says of a pod that it refuses quotes the spec, and stands in the status of the batch.
+fn note(metrics: &Metrics, fact: Fact<'_>) {
+    match fact {
+        Fact::Planned {
+            problem,
+            solution,
+            elapsed,
+            batches,
+        } => {
+            let gap = solution.gap();
+            metrics.planned(problem.goal, elapsed, gap);
+            info!(
+                goal = %problem.goal,
+                batches = batches.len(),
+                copies = problem.copies(),
+                unplaced = solution.plan.unplaced.len(),
+                objective = solution.objective,
+                bound = solution.bound,
+                gap,
+                algorithm = %solution.found_by,
+                seed = solution.seed,
+                iterations = solution.iterations,
+                seconds = elapsed.as_secs_f64(),
+                "planned"
+            );
+        }
+        Fact::Unverified { violations } => {
+            metrics.unverified();
+            error!(violations, "a plan did not pass the check and is not used");
+        }
+        Fact::Acted { action, outcome } => {
+            metrics.acted(action, outcome);
+            let (verb, namespace, name) = describe(action);
+            match outcome {
+                Outcome::Done => debug!(verb, namespace, name, "done"),
+                Outcome::Refused { .. } => warn!(verb, namespace, name, "refused"),
+                Outcome::Conflict => info!(verb, namespace, name, "something else came first"),
+                Outcome::Unknown { retry_after } => {
+                    warn!(
+                        verb,
+                        namespace,
+                        name,
+                        ?retry_after,
+                        "nobody knows whether it was done"
+                    );
+                }
+            }
+        }
+        Fact::Ended {
+            copy,
+            predicted,
+            actual,
+            succeeded,
+        } => {
+            metrics.ended(predicted, actual);
+            debug!(
+                task = copy.task,
+                copy = copy.copy,
+                predicted,
+                actual,
+                succeeded,
+                "ended"
+            );
+        }
+        Fact::Tasks { counts } => metrics.tasks(counts),
+        Fact::QueueWait { wait } => metrics.waited(wait),
+    }
+}
+
+fn describe(action: &Action) -> (&'static str, &str, &str) {
+    match action {
+        Action::Create(it) => ("create", &it.batch.namespace, &it.name),
+        Action::Bind(it) => ("bind", &it.pod.namespace, &it.pod.name),
+        Action::Delete(it) => ("delete", &it.pod.namespace, &it.pod.name),
+        Action::DeleteBatch(it) => ("delete batch", &it.namespace, &it.name),
+    }
+}
