@@ -7,14 +7,20 @@ use crate::api::{TaskBatch, TaskPhase};
 use crate::cluster::{duration, quantity};
 use crate::model::{Goal, Millis, PODS, Reason, Resources, Solution, Unit, is_extended};
 
-/// A time for people: whole seconds from a minute on.
+/// A time for people: whole seconds from a minute on, tenths from a second on.
 pub fn clock(at: Millis) -> String {
-    const MINUTE: Millis = 60_000;
-    if at.abs() < MINUTE {
-        return duration::format(at);
-    }
-    // The half of a second rounds away from zero.
-    duration::format((at + 500 * at.signum()) / 1000 * 1000)
+    let grain = match at.abs() {
+        0..1000 => 1,
+        1000..60_000 => 100,
+        _ => 1000,
+    };
+    // The half of a grain rounds away from zero.
+    duration::format((at + grain / 2 * at.signum()) / grain * grain)
+}
+
+/// A number of things.
+pub fn number_of(count: i64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn value(goal: Goal, value: i64) -> String {

@@ -31,6 +31,8 @@ mod cluster_tests;
 mod fault_tests;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod invariants_tests;
 
 pub use cluster::{Cluster, Options};
 pub use edit::Edit;

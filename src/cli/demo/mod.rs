@@ -18,7 +18,7 @@ use crate::api::TaskBatch;
 use crate::cluster::node;
 use crate::decide::Memory;
 use crate::model::{Millis, Node};
-use crate::sim::{Cluster, Faults, Options, run};
+use crate::sim::{Cluster, End, Faults, Options, run};
 use narrator::Narrator;
 use pace::Pace;
 
@@ -28,6 +28,8 @@ const NODES: &str = include_str!("../../../examples/demo-nodes.yaml");
 const ITERATIONS: u64 = 2000;
 /// From the admission of a pod to its start, and from its deletion to its end.
 const SECOND: Millis = 1000;
+const SPINNING: &str =
+    "the operator's loop does not come to rest; this is a mistake in taskbatch, please report it";
 /// Nobody watches longer than a year of virtual time.
 const UNTIL: Millis = 365 * 24 * 3_600_000;
 
@@ -68,8 +70,13 @@ fn play(
     mut narrator: Narrator<impl Write>,
 ) -> Result<Exit, Error> {
     narrator.introduce(&cluster);
-    run(&mut cluster, &mut Memory::default(), UNTIL, &mut narrator);
+    let ran = run(&mut cluster, &mut Memory::default(), UNTIL, &mut narrator);
     narrator.conclude(&cluster);
+    match ran.end {
+        End::Settled => {}
+        End::TimeUp => narrator.say("A year is over, and not everything has come to rest."),
+        End::Spinning => return Err(Error::Machine(SPINNING.into())),
+    }
     if let Some(path) = &args.svg {
         let picture = narrator.picture().map(svg::render).unwrap_or_default();
         fs::write(path, picture)

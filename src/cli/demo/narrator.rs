@@ -139,14 +139,13 @@ impl<W: Write> Narrator<W> {
         }
         let spec = &batch.spec;
         let copies: i64 = spec.tasks.iter().map(|task| task.count).sum();
-        self.tell(
-            at,
-            &format!(
-                "{name}: {} tasks, {copies} copies, goal {}",
-                spec.tasks.len(),
-                spec.objective.goal
-            ),
+        let tasks = i64::try_from(spec.tasks.len()).unwrap_or(i64::MAX);
+        let (tasks, goal) = (
+            wording::number_of(tasks, "task", "tasks"),
+            spec.objective.goal,
         );
+        let copies = wording::number_of(copies, "copy", "copies");
+        self.tell(at, &format!("{name}: {tasks}, {copies}, goal {goal}"));
     }
 
     fn reported(&mut self, at: Millis, batch: &TaskBatch) {
@@ -174,9 +173,9 @@ impl<W: Write> Narrator<W> {
         batches: &[String],
     ) {
         self.ledger.planned(at, problem, solution);
-        let new = batches
-            .iter()
-            .fold(false, |new, batch| self.drawn.insert(batch.clone()) || new);
+        let known = self.drawn.len();
+        self.drawn.extend(batches.iter().cloned());
+        let new = self.drawn.len() > known;
         let chart = Chart::of_plan(problem, solution);
         if new {
             let ends = solution

@@ -1,0 +1,60 @@
+//! The invariants are told when they are broken.
+
+use super::cluster::Cluster;
+use super::edit::Edit;
+use super::faults::Faults;
+use super::fixture::{act, cluster, delete, place, stranger};
+use super::history::Observer;
+use super::invariants::Invariants;
+use super::run::poll_once;
+use crate::decide::{Action, Outcome, World};
+
+/// What is found wrong with the history so far.
+fn found(cluster: &mut Cluster) -> String {
+    let mut invariants = Invariants::default();
+    for (at, happening) in cluster.take_history() {
+        invariants.happened(at, &happening);
+    }
+    invariants.violations().join("\n")
+}
+
+#[test]
+fn a_second_pod_of_a_copy_is_told_while_the_first_lives_and_after_it_has_succeeded() {
+    let mut live = cluster(Faults::default());
+    place(&mut live, "first", 1, 5000);
+    assert_eq!(found(&mut live.clone()), "");
+    place(&mut live, "second", 1, 5000);
+    assert!(
+        found(&mut live).contains("second is created although default/first of its copy lives")
+    );
+    let mut done = cluster(Faults::default());
+    place(&mut done, "first", 1, 5000);
+    done.advance(6000);
+    place(&mut done, "second", 1, 5000);
+    assert!(found(&mut done).contains("second is created although default/first has succeeded"));
+}
+
+#[test]
+fn a_binding_beyond_what_the_node_has_is_told_if_the_operator_could_know() {
+    for (seen, wanted) in [(true, true), (false, false)] {
+        let mut cluster = cluster(Faults::default());
+        cluster.edit(Edit::AddPod(Box::new(stranger("s", 3, "n1")), None));
+        if seen {
+            assert!(poll_once(cluster.observe()).is_some_and(|view| view.is_ok()));
+        }
+        place(&mut cluster, "p", 2, 5000);
+        assert_eq!(found(&mut cluster).contains("lacks cpu"), wanted);
+    }
+}
+
+#[test]
+fn a_strangers_pod_that_the_operator_deletes_is_told() {
+    let mut cluster = cluster(Faults::default());
+    cluster.edit(Edit::AddPod(Box::new(stranger("s", 1, "n1")), None));
+    let action = delete(&cluster, "s");
+    assert_eq!(
+        act(&mut cluster, Action::Delete(action)),
+        Some(Outcome::Done)
+    );
+    assert!(found(&mut cluster).contains("default/s of a stranger is deleted"));
+}
