@@ -40,6 +40,7 @@ pub struct RunArgs {
         long,
         value_name = "NAMESPACE",
         env = "POD_NAMESPACE",
+        hide_env_values = true,
         default_value = "default"
     )]
     pub lease_namespace: String,
