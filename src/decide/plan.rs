@@ -104,6 +104,8 @@ pub async fn replan<W: World>(
                 .map(|batch| batch.key.clone())
                 .collect(),
         });
+        // First, so that a copy that waits is told what is free beside those that start now.
+        reserve(&mut snapshot, &problem, &solution);
         let answer = Answer {
             problem: &problem,
             solution: &solution,
@@ -112,7 +114,6 @@ pub async fn replan<W: World>(
             now,
         };
         planned.adopt(group, &answer);
-        reserve(&mut snapshot, &problem, &solution);
     }
     planned.keep_told(&memory.planned, now);
     memory.fingerprint = Some(self::fingerprint(
