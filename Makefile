@@ -8,7 +8,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 IMAGE ?= taskbatch/taskbatch:$(VERSION)
 CRD := taskbatches.taskbatch.dev.yaml
 
-.PHONY: help build test lint fmt demo tools cluster crds image kind bench
+.PHONY: help build test lint fmt demo tools cluster crds picture image kind bench
 
 help: ## List these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,6 +43,9 @@ crds: ## Write the CRD, and the copy in the chart, from the Rust types
 	cargo run --locked -- crd >crds/$(CRD).new
 	mv crds/$(CRD).new crds/$(CRD)
 	cp crds/$(CRD) charts/taskbatch/files/$(CRD)
+
+picture: ## Draw the picture of the README
+	cargo run --locked -- plan -f examples/demo.yaml --nodes examples/demo-nodes.yaml --iterations 2000 -o svg >examples/plan.svg || [ $$? -eq 3 ]
 
 image: ## Build the container image
 	docker build --tag $(IMAGE) .

@@ -130,3 +130,22 @@ fn the_small_commands_print_what_they_should() {
     assert_eq!(folder.run(&["plan", "--nonsense"]).code, Some(2));
     assert_eq!(folder.run(&["--help"]).code, Some(0));
 }
+
+/// The picture of the README is a plan of today's program; `make picture` draws it again.
+#[test]
+fn the_picture_in_the_examples_is_the_generated_one() {
+    let example = |name: &str| format!("{}/examples/{name}", env!("CARGO_MANIFEST_DIR"));
+    let done = folder("picture").run(&[
+        "plan",
+        "-f",
+        &example("demo.yaml"),
+        "--nodes",
+        &example("demo-nodes.yaml"),
+        "--iterations",
+        "2000",
+        "-o",
+        "svg",
+    ]);
+    let kept = std::fs::read_to_string(example("plan.svg")).expect("the picture");
+    assert!(done.out == kept, "run `make picture`");
+}
