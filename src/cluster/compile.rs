@@ -39,7 +39,7 @@ pub fn compile(snapshot: &Snapshot, requests: &[Request<'_>], goal: Goal) -> Pro
         snapshot
     };
     let mut compiler = Compiler::new(snapshot, requests, goal);
-    for index in dependency_order(requests, goal) {
+    for index in dependency_order(requests) {
         compiler.add(&requests[index]);
     }
     compiler.problem
@@ -55,12 +55,11 @@ fn without_time(snapshot: &Snapshot) -> Snapshot {
 }
 
 /// Indices of the requests, each after those that it depends on. Cycles were refused at intake.
-fn dependency_order(requests: &[Request<'_>], goal: Goal) -> Vec<usize> {
+fn dependency_order(requests: &[Request<'_>]) -> Vec<usize> {
     let all = 0..requests.len();
-    if goal.is_static()
-        || requests
-            .iter()
-            .all(|request| request.task().after.is_empty())
+    if requests
+        .iter()
+        .all(|request| request.task().after.is_empty())
     {
         return all.collect();
     }
@@ -156,17 +155,12 @@ impl<'a> Compiler<'a> {
     fn add(&mut self, request: &Request<'a>) {
         let task = &request.batch.tasks[request.task];
         let key = (request.batch.key.as_str(), task.name.as_str());
-        let after: Vec<Option<usize>> = match self.goal.is_static() {
-            true => Vec::new(),
-            false => {
-                let names = task.after.iter();
-                names
-                    .filter_map(|name| self.placed.get(&(key.0, name.as_str())))
-                    .flatten()
-                    .copied()
-                    .collect()
-            }
-        };
+        let names = task.after.iter();
+        let after: Vec<Option<usize>> = names
+            .filter_map(|name| self.placed.get(&(key.0, name.as_str())))
+            .flatten()
+            .copied()
+            .collect();
         let modes = self.modes(task);
         let place = match after.iter().copied().collect::<Option<Vec<usize>>>() {
             _ if modes.is_empty() => {
@@ -187,7 +181,11 @@ impl<'a> Compiler<'a> {
                 );
                 None
             }
-            Some(after) => {
+            Some(mut after) => {
+                if self.goal.is_static() {
+                    // Without a time axis nothing comes before anything else.
+                    after.clear();
+                }
                 let batch = self.batch(request.batch);
                 self.problem.tasks.push(PlannedTask {
                     batch,

@@ -219,8 +219,14 @@ mod tests {
         let mut ledger = Ledger::default();
         let mine = pod("a", "10");
         ledger.present(mine.clone(), at(0));
-        assert_eq!(ledger.overlay(&showing(&[]), Some(9)), std::slice::from_ref(&mine));
-        assert_eq!(ledger.overlay(&showing(&[&mine]), Some(10)), std::slice::from_ref(&mine));
+        assert_eq!(
+            ledger.overlay(&showing(&[]), Some(9)),
+            std::slice::from_ref(&mine)
+        );
+        assert_eq!(
+            ledger.overlay(&showing(&[&mine]), Some(10)),
+            std::slice::from_ref(&mine)
+        );
         assert!(ledger.entries.is_empty());
     }
 
@@ -298,7 +304,10 @@ mod tests {
         let mut ledger = Ledger::default();
         let mine = pod("a", "x-10");
         ledger.present(mine.clone(), at(0));
-        assert_eq!(ledger.overlay(&showing(&[]), None), std::slice::from_ref(&mine));
+        assert_eq!(
+            ledger.overlay(&showing(&[]), None),
+            std::slice::from_ref(&mine)
+        );
         assert_eq!(ledger.overdue(at(31)).len(), 1);
         assert_eq!(ledger.overlay(&showing(&[&mine]), None).len(), 1);
         assert!(ledger.entries.is_empty());
