@@ -1,5 +1,6 @@
 //! Kubernetes objects in, model out.
 
+mod classes;
 pub mod compile;
 pub mod duration;
 pub mod explain;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::Memory;
 use super::manifest::{self, Intent};
 use super::plan::Launch;
-use super::status;
 use super::track::{Copy, State, Tracked};
+use super::verdict;
 use super::world::{Action, BindPod, CreatePod, DeletePod, ObjectId, Observed};
 use crate::api::Reason;
 use crate::cluster::pod::Pod;
@@ -21,11 +21,11 @@ pub fn settle(observed: &Observed, batches: &[Tracked]) -> Vec<Action> {
         if tracked.is_deleting() {
             continue;
         }
-        if let Some(id) = status::expired(tracked, observed.now) {
+        if let Some(id) = verdict::expired(tracked, observed.now) {
             actions.push(Action::DeleteBatch(id));
             continue;
         }
-        let held = status::must_stop(tracked, observed.now);
+        let held = verdict::must_stop(tracked, observed.now);
         for copy in &tracked.copies {
             actions.extend(
                 copy.leftover

@@ -1,6 +1,10 @@
 //! What to do next: (observed, plan, now) in, actions and statuses out. The loop is the same in a real
 //! cluster, in a simulated one and in the tests.
 
+mod adopt;
+mod attempt;
+mod conditions;
+mod group;
 mod launch;
 mod manifest;
 mod plan;
@@ -8,6 +12,9 @@ mod ranges;
 mod status;
 mod task_status;
 mod track;
+#[cfg(test)]
+mod track_tests;
+mod verdict;
 mod world;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -83,7 +90,7 @@ pub async fn round<W: World>(
 
     let overdue = memory
         .reported
-        .is_none_or(|last| track::after(last, REPORT_INTERVAL) <= observed.now);
+        .is_none_or(|last| attempt::after(last, REPORT_INTERVAL) <= observed.now);
     if pace == Pace::Idle || overdue {
         let report = report(&observed, &batches, memory);
         world.report(report).await; // I/O
@@ -170,7 +177,7 @@ impl Memory {
             .min(LONGEST_REFUSAL_DELAY);
         let refusal = Refusal {
             message: message.to_owned(),
-            until: track::after(now, wait),
+            until: attempt::after(now, wait),
             count,
             name_taken: message.contains("already exists"),
         };
@@ -185,7 +192,7 @@ fn report(observed: &Observed, batches: &[Tracked], memory: &Memory) -> Report {
     for tracked in batches.iter().filter(|tracked| !tracked.is_deleting()) {
         let new = status::build(tracked, &memory.planned, observed.now);
         if tracked.object.status.as_ref() != Some(&new) {
-            report.events.extend(status::events(tracked, &new));
+            report.events.extend(conditions::events(tracked, &new));
             report.statuses.push((tracked.id.clone(), new));
         }
     }
@@ -197,7 +204,7 @@ fn wake(observed: &Observed, batches: &[Tracked], memory: &Memory, pace: Pace) -
     let now = observed.now;
     let moments = batches
         .iter()
-        .filter_map(|tracked| status::next_moment(tracked, now));
+        .filter_map(|tracked| verdict::next_moment(tracked, now));
     let refusals = memory
         .refusals
         .values()

@@ -1,25 +1,25 @@
 //! Takes a manifest in: a `TaskBatch` becomes a `model::Batch` that is consistent, or a list of faults.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod estimate;
+mod faults;
+mod order;
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
-use super::{duration, placement, quantity, requests, template};
+use self::estimate::read_estimate;
+use self::faults::Faults;
+use self::order::{check_dependencies, check_names};
+use super::{placement, requests, template};
 use crate::api::{
-    COPIES_MESSAGE, DECIMAL_MESSAGE, DURATION_MESSAGE, FRACTION_MESSAGE, Fault, MOST_COPIES,
-    RANGE_MESSAGE, RangeSpec, SCALING_MESSAGE, STEP_MESSAGE, ScalingSpec, ScalingType, TaskBatch,
+    COPIES_MESSAGE, Fault, MOST_COPIES, RANGE_MESSAGE, RangeSpec, STEP_MESSAGE, TaskBatch,
     TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE, WorkerStep,
 };
-use crate::model::{
-    Batch, Estimate, Exact, Range, Resources, Scaling, Task, Workers, ceil_i64, decimal, exact,
-    is_extended,
-};
+use crate::model::{Batch, Exact, Range, Resources, Task, Workers, ceil_i64, is_extended};
 
 /// The most ways to run one task: sizes x numbers of workers.
 pub const MOST_MODES: i64 = 1024;
-
-/// Processing time of a task without an estimate.
-const GUESSED_PROCESS: i64 = 300_000;
 
 /// Reads a manifest. Lists everything that is wrong with it, not only the first thing.
 pub fn read(batch: &TaskBatch) -> Result<Batch, Vec<Fault>> {
@@ -51,52 +51,6 @@ pub fn read(batch: &TaskBatch) -> Result<Batch, Vec<Fault>> {
         goal: spec.objective.goal,
         tasks: tasks.into_iter().flatten().collect(),
     })
-}
-
-/// Collects faults while reading goes on.
-#[derive(Default)]
-struct Faults(Vec<Fault>);
-
-impl Faults {
-    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Fault::new(field, message));
-    }
-
-    fn duration(&mut self, field: &str, text: Option<&String>) -> Option<Exact> {
-        let text = text?;
-        let found = duration::parse(text).filter(|millis| ceil_i64(millis).is_some());
-        if found.is_none() {
-            self.add(field, format!("{text:?} {DURATION_MESSAGE}"));
-        }
-        found
-    }
-
-    fn decimal(&mut self, field: &str, text: Option<&String>, most: Option<i64>) -> Option<Exact> {
-        let text = text?;
-        let found = decimal(text)
-            .filter(|value| *value >= exact(0) && most.is_none_or(|most| *value <= exact(most)));
-        if found.is_none() {
-            let wanted = if most.is_some() {
-                FRACTION_MESSAGE
-            } else {
-                DECIMAL_MESSAGE
-            };
-            self.add(field, format!("{text:?} {wanted}"));
-        }
-        found
-    }
-
-    fn units(&mut self, field: &str, resource: &str, text: &str) -> Option<Exact> {
-        match quantity::units(resource, text) {
-            Ok(value) if value >= exact(0) && ceil_i64(&value).is_some() => return Some(value),
-            Ok(_) => self.add(
-                field,
-                format!("{text:?} must be from 0 to what 64 bits hold"),
-            ),
-            Err(error) => self.add(field, error.to_string()),
-        }
-        None
-    }
 }
 
 fn read_task(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<Task> {
@@ -290,104 +244,6 @@ fn sized_resource(
         .cloned()
 }
 
-fn read_estimate(task: &TaskSpec, sized: Option<&str>, at: &str, faults: &mut Faults) -> Estimate {
-    let spec = &task.estimate;
-    let at = format!("{at}.estimate");
-    let read = faults.duration(&format!("{at}.read"), spec.read.as_ref());
-    let process = faults.duration(&format!("{at}.process"), spec.process.as_ref());
-    let overlap = faults.decimal(&format!("{at}.overlap"), spec.overlap.as_ref(), Some(1));
-    let scaling = spec
-        .scaling
-        .as_ref()
-        .and_then(|scaling| read_scaling(scaling, sized, &format!("{at}.scaling"), faults));
-    Estimate {
-        read: read.unwrap_or_else(|| exact(0)),
-        guessed: spec.process.is_none(),
-        process: process.unwrap_or_else(|| exact(GUESSED_PROCESS)),
-        scaling: scaling.unwrap_or(Scaling::Linear),
-        overlap: overlap.unwrap_or_else(|| exact(0)),
-    }
-}
-
-fn read_scaling(
-    spec: &ScalingSpec,
-    sized: Option<&str>,
-    at: &str,
-    faults: &mut Faults,
-) -> Option<Scaling> {
-    let given = [
-        spec.parallel_fraction.is_some(),
-        spec.exponent.is_some(),
-        spec.points.is_some(),
-    ];
-    let wanted =
-        [ScalingType::Amdahl, ScalingType::Power, ScalingType::Table].map(|kind| kind == spec.kind);
-    if given != wanted {
-        faults.add(at, SCALING_MESSAGE);
-        return None;
-    }
-    match spec.kind {
-        ScalingType::Linear => Some(Scaling::Linear),
-        ScalingType::Amdahl => faults
-            .decimal(
-                &format!("{at}.parallelFraction"),
-                spec.parallel_fraction.as_ref(),
-                Some(1),
-            )
-            .map(Scaling::Amdahl),
-        ScalingType::Power => {
-            let field = format!("{at}.exponent");
-            faults.decimal(&field, spec.exponent.as_ref(), None)?;
-            let exponent: f64 = spec.exponent.as_ref()?.parse().ok()?;
-            if exponent > 16.0 {
-                faults.add(field, format!("{exponent} is no speed-up: at most 16"));
-            }
-            Some(Scaling::Power(exponent))
-        }
-        ScalingType::Table => read_points(spec, sized, at, faults).map(Scaling::Table),
-    }
-}
-
-/// The points by amount, each with the largest speed-up up to it: more never slows down.
-fn read_points(
-    spec: &ScalingSpec,
-    sized: Option<&str>,
-    at: &str,
-    faults: &mut Faults,
-) -> Option<Vec<(Exact, Exact)>> {
-    let mut points = BTreeMap::new();
-    for (index, point) in spec.points.iter().flatten().enumerate() {
-        let at = format!("{at}.points[{index}]");
-        let amount = faults.units(
-            &format!("{at}.amount"),
-            sized.unwrap_or_default(),
-            &point.amount.0,
-        )?;
-        let speedup = faults.decimal(&format!("{at}.speedup"), Some(&point.speedup), None)?;
-        if speedup == exact(0) {
-            faults.add(format!("{at}.speedup"), "a speed-up must be above 0");
-            return None;
-        }
-        if points.insert(amount, speedup).is_some() {
-            faults.add(
-                format!("{at}.amount"),
-                format!("{} stands twice", point.amount),
-            );
-            return None;
-        }
-    }
-    if points.is_empty() {
-        faults.add(format!("{at}.points"), "a table needs at least one point");
-        return None;
-    }
-    let mut most = exact(0);
-    let rising = points.into_iter().map(|(amount, speedup)| {
-        most = most.clone().max(speedup);
-        (amount, most.clone())
-    });
-    Some(rising.collect())
-}
-
 fn read_workers(task: &TaskSpec, at: &str, faults: &mut Faults) -> Workers {
     let Some(gang) = &task.gang else {
         return Workers(vec![1]);
@@ -460,76 +316,4 @@ fn check_pod_level(
             );
         }
     }
-}
-
-fn check_names(tasks: &[TaskSpec], faults: &mut Faults) {
-    let mut seen = BTreeSet::new();
-    for (index, task) in tasks.iter().enumerate() {
-        if !seen.insert(&task.name) {
-            faults.add(
-                format!("spec.tasks[{index}]"),
-                format!(
-                    "Duplicate value: {:?}; names of tasks are unique",
-                    task.name
-                ),
-            );
-        }
-    }
-}
-
-fn check_dependencies(tasks: &[TaskSpec], faults: &mut Faults) {
-    let index: BTreeMap<&str, usize> = tasks
-        .iter()
-        .enumerate()
-        .map(|(at, task)| (task.name.as_str(), at))
-        .collect();
-    for (at, task) in tasks.iter().enumerate() {
-        for (place, name) in task.depends_on.iter().enumerate() {
-            if !index.contains_key(name.as_str()) {
-                faults.add(
-                    format!("spec.tasks[{at}].dependsOn[{place}]"),
-                    format!("{name:?} is no task of this batch"),
-                );
-            }
-        }
-    }
-    if let Some(cycle) = find_cycle(tasks, &index) {
-        faults.add(
-            "spec.tasks",
-            format!("dependsOn goes in a circle: {}", cycle.join(" -> ")),
-        );
-    }
-}
-
-/// The names along a cycle, its first one repeated at the end. Iterative: a chain may be 1,000 tasks long.
-fn find_cycle(tasks: &[TaskSpec], index: &BTreeMap<&str, usize>) -> Option<Vec<String>> {
-    let next = |task: usize, place: usize| {
-        let name = tasks[task].depends_on.get(place)?;
-        Some(index.get(name.as_str()).copied())
-    };
-    let mut done = vec![false; tasks.len()];
-    for root in 0..tasks.len() {
-        let mut path: Vec<(usize, usize)> = vec![(root, 0)];
-        while let Some(&mut (task, ref mut place)) = path.last_mut() {
-            let step = if done[task] { None } else { next(task, *place) };
-            *place += 1;
-            match step {
-                None => {
-                    done[task] = true;
-                    path.pop();
-                }
-                Some(None) => {}
-                Some(Some(after)) => {
-                    if let Some(start) = path.iter().position(|(on_path, _)| *on_path == after) {
-                        let names = path[start..]
-                            .iter()
-                            .map(|(on_path, _)| tasks[*on_path].name.clone());
-                        return Some(names.chain([tasks[after].name.clone()]).collect());
-                    }
-                    path.push((after, 0));
-                }
-            }
-        }
-    }
-    None
 }

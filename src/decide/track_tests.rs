@@ -1,0 +1,155 @@
+//! States of copies from their pods.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Memory;
+use super::attempt::backoff;
+use super::track::{Copy, State, track};
+use super::world::Observed;
+use crate::api::{Reason, TaskBatch};
+use crate::cluster::pod;
+use crate::cluster::pod::Pod;
+use serde_json::{Value, json};
+
+const BATCH: &str = "
+apiVersion: taskbatch.dev/v1alpha1
+kind: TaskBatch
+metadata: {name: demo, namespace: default, uid: u1}
+spec:
+  tasks:
+  - name: a
+retry: {limit: 1, backoff: {initial: 10s, factor: '3', max: 1m}}
+template: {spec: {containers: [{name: main}]}}
+  - name: b
+dependsOn: [a]
+template: {spec: {containers: [{name: main}]}}
+";
+
+fn now() -> Timestamp {
+    "2026-01-01T00:01:00Z".parse().expect("a time")
+}
+
+/// A pod of task a, by its attempt, phase and the rest of its status.
+fn pod(attempt: u32, failures: u32, status: Value) -> Arc<Pod> {
+    let object = json!({
+        "metadata": {
+            "name": format!("demo-a-0-{attempt}"), "namespace": "default", "uid": format!("p{attempt}"),
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {"taskbatch.dev/task": "a", "taskbatch.dev/copy": "0", "taskbatch.dev/attempt": attempt.to_string()},
+            "annotations": {"taskbatch.dev/node": "n1", "taskbatch.dev/failures": failures.to_string()},
+            "ownerReferences": [{"apiVersion": "taskbatch.dev/v1alpha1", "kind": "TaskBatch", "name": "demo", "uid": "u1", "controller": true}],
+        },
+        "spec": {"nodeName": "n1", "containers": [{"name": "main"}]},
+        "status": status,
+    });
+    let object = serde_json::from_value(object).expect("a pod");
+    Arc::new(pod::read(&object).expect("a pod that reads"))
+}
+
+fn exited(code: i32, reason: &str) -> Value {
+    json!({"phase": if code == 0 { "Succeeded" } else { "Failed" }, "containerStatuses": [{
+        "name": "main", "ready": false, "restartCount": 0, "image": "", "imageID": "",
+        "state": {"terminated": {"exitCode": code, "reason": reason, "startedAt": "2026-01-01T00:00:01Z", "finishedAt": "2026-01-01T00:00:30Z"}},
+    }]})
+}
+
+fn states(pods: Vec<Arc<Pod>>) -> Vec<Copy> {
+    let observed = Observed {
+        now: now(),
+        batches: vec![Arc::new(serde_saphyr::from_str(BATCH).expect("a batch"))],
+        nodes: Vec::new(),
+        pods,
+        priorities: BTreeMap::new(),
+    };
+    track(&observed, &mut Memory::default()).remove(0).copies
+}
+
+#[test]
+fn without_pods_a_copy_waits_for_its_first_attempt() {
+    let copy = &states(Vec::new())[0];
+    assert_eq!((copy.attempt, copy.failures), (0, 0));
+    assert!(matches!(
+        &copy.state,
+        State::Waiting {
+            not_before: None,
+            cause: None
+        }
+    ));
+}
+
+#[test]
+fn a_failed_attempt_uses_a_retry_and_waits_for_its_backoff() {
+    let copy = &states(vec![pod(0, 0, exited(1, "Error"))])[0];
+    assert_eq!((copy.attempt, copy.failures), (1, 1));
+    let State::Waiting {
+        not_before: Some(time),
+        cause: Some((reason, _)),
+    } = &copy.state
+    else {
+        panic!("{:?}", copy.state);
+    };
+    assert_eq!(*reason, Reason::RetryBackoff);
+    assert_eq!(time.to_string(), "2026-01-01T00:00:40Z");
+}
+
+#[test]
+fn the_last_failed_attempt_fails_the_copy_and_skips_what_depends_on_it() {
+    let copies = states(vec![
+        pod(0, 0, exited(1, "Error")),
+        pod(1, 1, exited(137, "OOMKilled")),
+    ]);
+    assert!(matches!(
+        &copies[0].state,
+        State::Failed {
+            reason: Reason::OutOfMemory,
+            ..
+        }
+    ));
+    assert!(matches!(&copies[1].state, State::Skipped { because_of } if because_of == "a"));
+}
+
+#[test]
+fn rejected_and_lost_pods_use_no_retry() {
+    let rejected = json!({"phase": "Failed", "reason": "OutOfcpu", "message": "Pod was rejected"});
+    let lost = exited(255, "Unknown");
+    let mut evicted = exited(137, "Error");
+    evicted["conditions"] = json!([{"type": "DisruptionTarget", "status": "True"}]);
+    for status in [rejected, lost, evicted] {
+        let copy = &states(vec![pod(3, 1, status)])[0];
+        assert_eq!((copy.attempt, copy.failures, copy.rejections), (4, 1, 1));
+        assert!(matches!(
+            &copy.state,
+            State::Waiting {
+                cause: Some((Reason::NodeRejected, _)),
+                ..
+            }
+        ));
+    }
+}
+
+#[test]
+fn a_new_attempt_waits_until_no_pod_of_an_older_one_lives() {
+    let pods = vec![
+        pod(0, 0, json!({"phase": "Running"})),
+        pod(1, 0, json!({"phase": "Pending"})),
+    ];
+    assert!(matches!(states(pods)[0].state, State::Ending { .. }));
+}
+
+#[test]
+fn success_is_final() {
+    assert_eq!(
+        states(vec![pod(0, 0, exited(0, "Completed"))])[0].state,
+        State::Succeeded
+    );
+}
+
+#[test]
+fn backoff_grows_by_its_factor_up_to_its_most() {
+    let batch: TaskBatch = serde_saphyr::from_str(BATCH).expect("a batch");
+    let waits = [1, 2, 3, 50].map(|failures| backoff(&batch.spec.tasks[0], failures).as_secs());
+    assert_eq!(waits, [10, 30, 60, 60]);
+}
