@@ -172,11 +172,13 @@ impl Schema {
     }
 
     fn object(&self, fields: &mut Map<String, Value>, at: &mut String, found: &mut Vec<Fault>) {
-        fields.retain(|name, value| {
-            let schema = self.properties.get(name);
-            !(value.is_null()
-                && schema.is_some_and(|schema| schema.has_default && !schema.nullable))
-        });
+        if fields.values().any(Value::is_null) {
+            fields.retain(|name, value| {
+                let schema = self.properties.get(name);
+                !(value.is_null()
+                    && schema.is_some_and(|schema| schema.has_default && !schema.nullable))
+            });
+        }
         if let Some(most) = self.max_length.filter(|most| fields.len() > *most) {
             found.push(Fault::new(
                 at.as_str(),

@@ -60,6 +60,9 @@ pub fn parse(text: &str) -> Result<Exact, QuantityError> {
     if power.abs() > LARGEST_EXPONENT {
         return Err(QuantityError::TooLarge(text.to_owned()));
     }
+    if power == 0 {
+        return Ok(value);
+    }
     let scale = exact(Pow::pow(BigInt::from(10), power.unsigned_abs()));
     Ok(if power < 0 {
         value / scale

@@ -2,7 +2,7 @@
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{One, Pow, ToPrimitive};
+use num_traits::{Pow, ToPrimitive};
 
 /// An exact rational number.
 pub type Exact = BigRational;
@@ -24,9 +24,16 @@ pub fn decimal(text: &str) -> Option<Exact> {
     if all.is_empty() || all.len() > 40 || !all.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let numerator: BigInt = all.parse().ok()?;
-    let denominator = Pow::pow(BigInt::from(10), fraction.len());
-    let value = Exact::new(numerator, denominator.max(BigInt::one()));
+    // Nearly every number is whole and short: then nothing has to be reduced.
+    let numerator = match all.parse::<i64>() {
+        Ok(short) => BigInt::from(short),
+        Err(_) => all.parse().ok()?,
+    };
+    let value = if fraction.is_empty() {
+        Exact::from_integer(numerator)
+    } else {
+        Exact::new(numerator, Pow::pow(BigInt::from(10), fraction.len()))
+    };
     Some(if negative { -value } else { value })
 }
 

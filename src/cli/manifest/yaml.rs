@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 use serde_saphyr::granit_parser::{
     Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag, options,
@@ -115,7 +116,7 @@ impl<'a> Reader<'a> {
                 Event::MappingEnd => break,
                 Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<" => None,
                 Event::Scalar(text, style, _, tag) => {
-                    Some(key(&scalar(&text, style, tag.as_deref()), line)?)
+                    Some(key(scalar(&text, style, tag.as_deref()), line)?)
                 }
                 _ => return Err(SyntaxFault::new(line, "a key must be a string")),
             };
@@ -123,15 +124,15 @@ impl<'a> Reader<'a> {
             let value = self.node(event, span, depth + 1)?;
             match key {
                 None => merged.push((value, line)),
-                Some(key) if fields.contains_key(&key) => {
-                    self.faults.push(SyntaxFault::new(
-                        line,
-                        format!("key {key:?} stands twice in this mapping"),
-                    ));
-                }
-                Some(key) => {
-                    fields.insert(key, value);
-                }
+                Some(key) => match fields.entry(key) {
+                    Entry::Vacant(field) => {
+                        field.insert(value);
+                    }
+                    Entry::Occupied(field) => {
+                        let message = format!("key {:?} stands twice in this mapping", field.key());
+                        self.faults.push(SyntaxFault::new(line, message));
+                    }
+                },
             }
         }
         for (value, line) in merged {
@@ -174,9 +175,9 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
 }
 
 /// Keys are strings; numbers and truth values become theirs, as on the way through JSON.
-fn key(value: &Value, line: usize) -> Result<String, SyntaxFault> {
+fn key(value: Value, line: usize) -> Result<String, SyntaxFault> {
     match value {
-        Value::String(text) => Ok(text.clone()),
+        Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(truth) => Ok(truth.to_string()),
         _ => Err(SyntaxFault::new(line, "a key must be a string")),

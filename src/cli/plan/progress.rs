@@ -54,7 +54,8 @@ fn draw(goal: Goal, limit: Limit, seen: &Seen, is_done: mpsc::Receiver<()>) {
     if !waits_on(PATIENCE) {
         return;
     }
-    let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let line =
+        ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_elapsed(PATIENCE);
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} of {prefix}  {msg}") {
         line.set_style(style);
     }
