@@ -45,14 +45,15 @@ pub fn unplaceable(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<
     }
     let message = exceeds(effective, pods, &allocatable);
     let fix = tightest(effective, &allocatable).map(|(name, largest)| {
-        let with = allocatable
-            .iter()
-            .filter(|room| room.get(name) == largest)
-            .count();
+        let most = largest - beside(task, name);
+        if most <= 0 || name == PODS {
+            return format!("add a node with {}", show(name, effective.get(name)));
+        }
+        let with = allocatable.iter().filter(|room| room.get(name) == largest);
         format!(
             "at most {} fits, on {}",
-            show(name, largest - beside(task, name)),
-            nodes(with)
+            show(name, most),
+            nodes(with.count())
         )
     });
     let fix = fix.or_else(|| {

@@ -21,11 +21,11 @@ metadata: {name: demo, namespace: default, uid: u1}
 spec:
   tasks:
   - name: a
-retry: {limit: 1, backoff: {initial: 10s, factor: '3', max: 1m}}
-template: {spec: {containers: [{name: main}]}}
+    retry: {limit: 1, backoff: {initial: 10s, factor: '3', max: 1m}}
+    template: {spec: {containers: [{name: main}]}}
   - name: b
-dependsOn: [a]
-template: {spec: {containers: [{name: main}]}}
+    dependsOn: [a]
+    template: {spec: {containers: [{name: main}]}}
 ";
 
 fn now() -> Timestamp {
