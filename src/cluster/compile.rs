@@ -1,4 +1,4 @@
-//! Batches and a snapshot become a problem: tasks with modes, nodes in classes (DESIGN 4.1).
+//! Batches and a snapshot become a problem: tasks with modes, nodes in classes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

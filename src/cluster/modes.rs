@@ -1,4 +1,4 @@
-//! The ways to run one task: sizes x numbers of workers, with duration, price and value (DESIGN 4, 4.1).
+//! The ways to run one task: sizes x numbers of workers, with duration, price and value.
 
 use crate::model::{
     CPU, Exact, Goal, Millis, Node, Overflow, Resources, Scaling, Task, ceil_i64, exact, floor_i64,

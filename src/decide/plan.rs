@@ -1,5 +1,5 @@
 //! Plans what waits: batches of equal priority, goal and algorithm are one problem; groups go in order
-//! of priority, then age, and what an earlier group holds is fixed for the later ones (DESIGN 4).
+//! of priority, then age, and what an earlier group holds is fixed for the later ones.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -182,21 +182,18 @@ fn fingerprint(
     for name in resting(batches, observed.now).keys() {
         name.hash(&mut hasher);
     }
+    // Pods whose batch is gone already still hold what they hold.
     let mut live: Vec<(CopyId, u32, u32, String)> = Vec::new();
-    for tracked in batches {
-        for copy in &tracked.copies {
-            for pod in copy.live() {
-                let own = pod.own.as_deref();
-                let worker = own.map_or(0, |own| own.worker);
-                let node = snapshot::node_of(pod).unwrap_or_default();
-                let leaving = if pod.terminating { "-" } else { "" };
-                live.push((
-                    tracked.copy_id(copy),
-                    own.map_or(0, |own| own.attempt),
-                    worker,
-                    format!("{leaving}{node}"),
-                ));
-            }
+    for pod in observed.pods.iter().filter(|pod| !pod.is_finished()) {
+        if let Some(own) = &pod.own {
+            let id = CopyId {
+                batch_uid: own.batch_uid.clone(),
+                task: own.task.clone(),
+                copy: own.copy,
+            };
+            let node = snapshot::node_of(pod).unwrap_or_default();
+            let leaving = if pod.terminating { "-" } else { "" };
+            live.push((id, own.attempt, own.worker, format!("{leaving}{node}")));
         }
     }
     let mut waiting: Vec<(CopyId, u32, bool, i64)> = Vec::new();

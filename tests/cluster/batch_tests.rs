@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_lost_node_uses_no_retry,
     a_suspended_batch_holds_nothing_and_goes_on_later,
     a_deleted_batch_leaves_nothing_whatever_it_was_doing,
+    a_batch_of_the_same_name_runs_once_the_old_pods_are_gone,
     a_finished_batch_is_deleted_after_its_ttl,
     a_batch_past_its_deadline_fails,
     pods_of_kube_scheduler_are_counted,
@@ -327,6 +328,22 @@ async fn a_deleted_batch_leaves_nothing_whatever_it_was_doing(sandbox: Sandbox) 
             .await?;
         no_pods(&sandbox).await?;
     }
+    Ok(())
+}
+
+async fn a_batch_of_the_same_name_runs_once_the_old_pods_are_gone(sandbox: Sandbox) -> Result<()> {
+    sandbox.node("n").cpu("2").create().await?;
+    let _operator = operator(&sandbox).await?;
+    let fields = "resources: {cpu: {min: 2}}";
+    let old = [("run-for", "1h"), ("terminate-for", "4s")];
+    let old = Manifest::new("").task("work", fields, &old);
+    sandbox.apply(&old.yaml()).await?.ok()?;
+    in_phase(&sandbox, "demo", Phase::Running).await?;
+    sandbox.kubectl(&["delete", "tb", "demo"]).await?.ok()?;
+    let new = Manifest::new("").task("work", fields, &[("run-for", "1s")]);
+    sandbox.apply(&new.yaml()).await?.ok()?;
+    with_reason(&sandbox, "work", "WaitingForCapacity").await?;
+    in_phase(&sandbox, "demo", Phase::Complete).await?;
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! Canonical allotment (Mounié, Rapine and Trystram 2007).
 //!
 //! In a plan of a batch that ends at L every copy runs in a mode of duration at most L - head. Its area is
-//! then at least the least area g(L) among those modes, and all areas lie in [h, L), where h is the least head:
-//! sum of g(L) <= capacity x (L - h). As g falls and the right side grows with L, the least L that satisfies
-//! this, found by bisection, is a lower bound; for each pool and resource.
+//! then at least the least area g(L) among those modes, and all areas lie in [h, L), where h is the least head,
+//! beside what running pods hold: sum of g(L) <= capacity x (L - h) - held in [h, L). As g falls and the right
+//! side grows with L, the least L that satisfies this, found by bisection, is a lower bound; for each pool and
+//! resource.
 
 use crate::model::Millis;
 
@@ -56,8 +57,9 @@ fn fits(share: &Share, head: Millis, length: i128) -> bool {
         };
         area = area.saturating_add(job.count.saturating_mul(least));
     }
+    let held = share.held.until(length) - share.held.until(i128::from(head));
     share
         .capacity
         .checked_mul(length - i128::from(head))
-        .is_none_or(|room| area <= room)
+        .is_none_or(|room| area <= room - held)
 }

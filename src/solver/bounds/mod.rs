@@ -7,6 +7,7 @@
 mod area;
 mod canonical;
 mod cost;
+mod held;
 mod longest;
 mod mean_busy;
 mod price;
@@ -18,6 +19,7 @@ use std::collections::BTreeSet;
 use crate::model::{Goal, Millis};
 
 use super::instance::{Instance, Pool, TaskView};
+use held::Held;
 
 pub(super) use price::{Curve, Prices, prices};
 
@@ -97,6 +99,8 @@ pub(super) struct Relaxation<'a> {
     pub tasks: Vec<Job<'a>>,
     /// The pools that tasks are confined to, each with its classes, and all classes together.
     pub pools: Vec<Pool>,
+    /// What running pods hold of each resource, pool by pool.
+    held: Vec<Vec<Held>>,
 }
 
 /// A task with placed copies.
@@ -149,10 +153,16 @@ impl<'a> Relaxation<'a> {
                 });
             }
         }
+        let pools = pools(instance);
+        let held = pools
+            .iter()
+            .map(|pool| Held::of(instance.problem, &pool.classes))
+            .collect();
         Self {
             instance,
             tasks,
-            pools: pools(instance),
+            pools,
+            held,
         }
     }
 
@@ -180,21 +190,26 @@ impl<'a> Relaxation<'a> {
         &'s self,
         jobs: impl Iterator<Item = &'s Job<'a>> + Clone + 's,
     ) -> impl Iterator<Item = Share<'s, 'a>> + 's {
-        self.pools.iter().flat_map(move |pool| {
-            let confined =
-                |job: &&Job| is_within(&self.instance.pools[job.view.pool].classes, &pool.classes);
-            let jobs: Vec<&Job> = jobs.clone().filter(confined).collect();
-            let resources = pool
-                .capacity
-                .iter()
-                .enumerate()
-                .filter(|(_, capacity)| **capacity > 0);
-            resources.map(move |(resource, &capacity)| Share {
-                resource,
-                capacity,
-                jobs: jobs.clone(),
+        self.pools
+            .iter()
+            .zip(&self.held)
+            .flat_map(move |(pool, held)| {
+                let confined = |job: &&Job| {
+                    is_within(&self.instance.pools[job.view.pool].classes, &pool.classes)
+                };
+                let jobs: Vec<&Job> = jobs.clone().filter(confined).collect();
+                let resources = pool
+                    .capacity
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, capacity)| **capacity > 0);
+                resources.map(move |(resource, &capacity)| Share {
+                    resource,
+                    capacity,
+                    held: &held[resource],
+                    jobs: jobs.clone(),
+                })
             })
-        })
     }
 }
 
@@ -203,6 +218,8 @@ pub(super) struct Share<'s, 'a> {
     pub resource: usize,
     /// Above 0.
     pub capacity: i128,
+    /// What of it running pods hold.
+    pub held: &'s Held,
     pub jobs: Vec<&'s Job<'a>>,
 }
 
