@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -11,11 +12,11 @@ use super::adopt::Answer;
 use super::attempt::{after, ended_at, rejection, rejection_delay};
 use super::group::{Group, groups};
 use super::track::Tracked;
-use super::world::{CopyId, Fact, Observed, World};
+use super::world::{CopyId, Fact, Observed, Search, World};
 use crate::api::PlanStatus;
 use crate::cluster::pod::PredictedMillis;
 use crate::cluster::{compile, snapshot};
-use crate::model::{Hold, Millis, Problem, Reason, Resources, Snapshot, Solution};
+use crate::model::{Algorithm, Hold, Millis, Problem, Reason, Resources, Snapshot, Solution};
 use crate::verify;
 
 /// What the newest plans say.
@@ -85,13 +86,10 @@ pub async fn replan<W: World>(
     let before = snapshot.clone();
     for group in &groups {
         let problem = compile::compile(&snapshot, &group.requests(), group.goal);
-        let (solution, elapsed) = world.solve(&problem, &group.search(memory)).await;
-        if let Err(violations) = verify::check(&problem, &solution) {
-            let shown: Vec<String> = violations.iter().take(5).map(ToString::to_string).collect();
-            let violations = shown.join("; ");
-            world.note(Fact::Unverified { violations });
+        let search = group.search(memory);
+        let Some((solution, elapsed)) = solve(world, &problem, &search).await else {
             continue;
-        }
+        };
         world.note(Fact::Planned {
             problem: &problem,
             solution: &solution,
@@ -122,6 +120,29 @@ pub async fn replan<W: World>(
         &planned.launches,
     ));
     memory.planned = planned;
+}
+
+/// A verified plan. A search whose plan does not pass the check is not asked again; the simplest one is.
+async fn solve<W: World>(
+    world: &mut W,
+    problem: &Problem,
+    search: &Search,
+) -> Option<(Solution, Duration)> {
+    for algorithm in [search.algorithm, Algorithm::Greedy] {
+        let search = Search {
+            algorithm,
+            ..*search
+        };
+        let (solution, elapsed) = world.solve(problem, &search).await;
+        let Err(violations) = verify::check(problem, &solution) else {
+            return Some((solution, elapsed));
+        };
+        let shown: Vec<String> = violations.iter().take(5).map(ToString::to_string).collect();
+        world.note(Fact::Unverified {
+            violations: shown.join("; "),
+        });
+    }
+    None
 }
 
 /// A node that rejected a pod rests for a while: the longer, the more often the same copy was rejected.
