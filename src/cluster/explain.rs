@@ -155,7 +155,7 @@ fn needs(
         }
         None if slots(free, effective) == 0 => {
             format!(
-                "needs {} on one node; none of {} has all of it free",
+                "needs {} and one more pod on one node; none of {} has all of it free",
                 list(effective),
                 nodes(free.len())
             )

@@ -88,9 +88,8 @@ pub async fn round<W: World>(
         pace = pace.max(act(world, memory, &observed, &batches, &actions).await); // I/O
     }
 
-    let overdue = memory
-        .reported
-        .is_none_or(|last| attempt::after(last, REPORT_INTERVAL) <= observed.now);
+    let last = *memory.reported.get_or_insert(observed.now);
+    let overdue = attempt::after(last, REPORT_INTERVAL) <= observed.now;
     if pace == Pace::Idle || overdue {
         let report = report(&observed, &batches, memory);
         world.report(report).await; // I/O

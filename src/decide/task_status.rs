@@ -114,7 +114,11 @@ fn waiting(
     cause: Option<&(Reason, String)>,
     status: &mut TaskStatus,
 ) -> Option<(Reason, String)> {
-    let Some(wait) = planned.waits.get(&tracked.copy_id(copy)) else {
+    let id = tracked.copy_id(copy);
+    if planned.launches.contains_key(&id) {
+        return Some((Reason::Starting, "its pods are being created".to_owned()));
+    }
+    let Some(wait) = planned.waits.get(&id) else {
         let pending = || (Reason::PlanPending, "its plan is being made".to_owned());
         return Some(cause.cloned().unwrap_or_else(pending));
     };
