@@ -2,6 +2,8 @@
 
 mod classes;
 pub mod compile;
+#[cfg(test)]
+mod compile_tests;
 pub mod duration;
 pub mod explain;
 pub mod intake;

@@ -20,23 +20,6 @@ pub(super) fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(),
     }
 }
 
-/// The label keys that the terms read.
-pub(super) fn label_keys(placement: &Placement) -> impl Iterator<Item = &str> {
-    let expressions = terms(placement).flat_map(|term| &term.labels);
-    expressions.map(|expression| expression.key.as_str())
-}
-
-/// Whether a term reads the name of the node.
-pub(super) fn reads_name(placement: &Placement) -> bool {
-    terms(placement)
-        .flat_map(|term| &term.fields)
-        .any(|expression| expression.key == NAME_FIELD)
-}
-
-fn terms(placement: &Placement) -> impl Iterator<Item = &NodeSelectorTerm> {
-    placement.required.iter().flatten()
-}
-
 fn term_matches(term: &NodeSelectorTerm, node: &Node) -> bool {
     let empty = term.labels.is_empty() && term.fields.is_empty();
     !empty

@@ -84,23 +84,10 @@ pub fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(), Reject
         .try_for_each(|filter| filter(placement, node))
 }
 
-/// The keys of the node labels that decide about this placement; a key may come more than once.
-/// Nodes that agree on them, on taints, cordon and readiness, and on the name if [`reads_name`], are all
-/// admitted or all rejected.
-pub fn referenced_labels(placement: &Placement) -> impl Iterator<Item = &str> {
-    selector::keys(placement).chain(affinity::label_keys(placement))
-}
-
-/// Whether the name of the node decides about this placement.
-pub fn reads_name(placement: &Placement) -> bool {
-    affinity::reads_name(placement)
-}
-
 #[cfg(test)]
 mod tests {
     use super::fixture::*;
     use super::*;
-    use crate::model::Operator;
 
     #[test]
     fn a_plain_node_takes_a_plain_pod() {
@@ -161,19 +148,5 @@ mod tests {
         ] {
             assert_eq!(reason.to_string(), words);
         }
-    }
-
-    #[test]
-    fn every_label_that_decides_is_referenced() {
-        let placement = anywhere()
-            .selecting("zone", "a")
-            .requiring(label("gpu", Operator::Exists, &[]))
-            .requiring(label("disk", Operator::In, &["ssd"]));
-        let keys: Vec<_> = referenced_labels(&placement).collect();
-        assert_eq!(keys, ["zone", "gpu", "disk"]);
-        assert!(!reads_name(&placement));
-        assert!(reads_name(
-            &anywhere().requiring(name(Operator::In, &["n1"]))
-        ));
     }
 }

@@ -17,11 +17,6 @@ pub(super) fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(),
     Ok(())
 }
 
-/// The label keys that the selector reads.
-pub(super) fn keys(placement: &Placement) -> impl Iterator<Item = &str> {
-    placement.node_selector.keys().map(String::as_str)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::fixture::*;
