@@ -114,15 +114,31 @@ pub enum Algorithm {
     /// Greedy at once, then the other searches for as long as the budget lasts and the gap is open.
     #[default]
     Auto,
-    /// Canonical allotments and list scheduling: one good plan at once.
+    /// Canonical allotments, prices and list scheduling: good plans at once.
     Greedy,
-    /// Genetic search over orders and modes, started from the greedy plan.
+    /// Genetic search with biased random keys, started from the greedy plans.
     Genetic,
+    /// Simulated annealing on the sequences of the nodes, started from the greedy plan.
+    Annealing,
+    /// Particle swarm over random keys, started from the greedy plans.
+    ParticleSwarm,
+    /// Takes some copies out of the plan and puts them back better, started from the greedy plan.
+    RuinRecreate,
+    /// Branch and bound: proves the optimum of small problems.
+    Exact,
 }
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Algorithm; 3] = [Algorithm::Auto, Algorithm::Greedy, Algorithm::Genetic];
+    pub const ALL: [Algorithm; 7] = [
+        Algorithm::Auto,
+        Algorithm::Greedy,
+        Algorithm::Genetic,
+        Algorithm::Annealing,
+        Algorithm::ParticleSwarm,
+        Algorithm::RuinRecreate,
+        Algorithm::Exact,
+    ];
 }
 
 /// Writes a choice by the name of its variant, and reads it back.

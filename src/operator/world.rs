@@ -101,8 +101,11 @@ impl World for Live {
         self.health.works(limit + STEP);
         let begun = Instant::now();
         let stop = self.stop.clone();
-        let over = || stop.is_cancelled() || begun.elapsed() >= limit;
-        let solution = tokio::task::block_in_place(|| find_plan(problem, search, &over));
+        let spent = || match stop.is_cancelled() {
+            true => 1.0,
+            false => begun.elapsed().as_secs_f64() / limit.as_secs_f64().max(f64::MIN_POSITIVE),
+        };
+        let solution = tokio::task::block_in_place(|| find_plan(problem, search, &spent));
         self.health.works(STEP);
         (solution, begun.elapsed())
     }
@@ -215,13 +218,13 @@ impl Live {
 
 /// Searches on the threads of the machine. A plan is made anew in each round that needs one: what an earlier
 /// plan promised stands in the pods.
-fn find_plan(problem: &Problem, search: &Search, over: &(dyn Fn() -> bool + Sync)) -> Solution {
+fn find_plan(problem: &Problem, search: &Search, spent: &(dyn Fn() -> f64 + Sync)) -> Solution {
     let options = Options {
         algorithm: search.algorithm,
         seed: search.seed,
         budget: Budget {
             iterations: search.iterations,
-            expired: over,
+            spent,
         },
     };
     solver::solve(problem, &options, None, &mut |_: &Improvement| {})

@@ -6,10 +6,7 @@ use crate::solver::{self, Budget, Improvement, Options};
 
 /// Searches for a plan with a budget of iterations, so that the same seed gives the same plan.
 pub(super) fn search(problem: &Problem, search: &Search, iterations: u64) -> Solution {
-    let budget = Budget {
-        iterations: Some(search.iterations.unwrap_or(iterations)),
-        expired: &|| false,
-    };
+    let budget = Budget::of_iterations(search.iterations.unwrap_or(iterations));
     let options = Options {
         algorithm: search.algorithm,
         seed: search.seed,

@@ -1,50 +1,74 @@
 //! How long a search may go on.
 
-/// What a search may spend. The clock stays outside: `expired` is asked between plans.
+/// What a search may spend. The clock stays outside: `spent` is asked between plans.
 #[derive(Clone, Copy)]
 pub struct Budget<'a> {
-    /// How many plans may be decoded; the first one is always made. `None`: no limit.
+    /// How many plans may be tried; the first one is always made. `None`: no limit.
     pub iterations: Option<u64>,
-    /// Whether the time is over or the search was cancelled. Without a limit of iterations
-    /// this alone decides which plan is the last one.
-    pub expired: &'a (dyn Fn() -> bool + Sync),
+    /// The part of the time that is used up: 0 at the start, 1 or more when it is over or the search was
+    /// cancelled. Searches that cool down follow it. Without a limit of iterations it alone decides which
+    /// plan is the last one.
+    pub spent: &'a (dyn Fn() -> f64 + Sync),
+}
+
+impl Budget<'static> {
+    /// So many plans, however long they take: the same number gives the same plan again.
+    pub fn of_iterations(most: u64) -> Self {
+        Self {
+            iterations: Some(most),
+            spent: &|| 0.0,
+        }
+    }
 }
 
 /// A budget and what was spent of it.
 pub(super) struct Meter<'a> {
     budget: Budget<'a>,
-    spent: u64,
+    tried: u64,
 }
 
 impl<'a> Meter<'a> {
     pub fn new(budget: Budget<'a>) -> Self {
-        Self { budget, spent: 0 }
+        Self { budget, tried: 0 }
     }
 
-    /// Decoded plans so far.
-    pub fn spent(&self) -> u64 {
-        self.spent
+    /// Plans tried so far.
+    pub fn tried(&self) -> u64 {
+        self.tried
     }
 
-    /// Counts decoded plans.
-    pub fn spend(&mut self, plans: u64) {
-        self.spent = self.spent.saturating_add(plans);
+    /// Counts tried plans.
+    pub fn count(&mut self, plans: u64) {
+        self.tried = self.tried.saturating_add(plans);
     }
 
-    /// How many of the wanted plans may be decoded; one at least when none was yet.
-    pub fn grant(&self, wanted: usize) -> usize {
-        let left = match self.budget.iterations {
-            Some(most) => most.max(1).saturating_sub(self.spent),
-            None => u64::MAX,
+    /// How many of the wanted plans may be tried; one at least when none was yet.
+    pub fn grant(&self, wanted: u64) -> u64 {
+        match self.budget.iterations {
+            Some(most) => most.max(1).saturating_sub(self.tried).min(wanted),
+            None => wanted,
+        }
+    }
+
+    /// Whether plans are counted, so that time must not matter.
+    pub fn is_counted(&self) -> bool {
+        self.budget.iterations.is_some()
+    }
+
+    /// The part of the budget that is used up, from 0 to 1.
+    pub fn progress(&self) -> f64 {
+        let counted = match self.budget.iterations {
+            Some(most) => self.tried as f64 / most.max(1) as f64,
+            None => 0.0,
         };
-        usize::try_from(left).unwrap_or(usize::MAX).min(wanted)
+        counted.max((self.budget.spent)()).clamp(0.0, 1.0)
     }
 
     pub fn expired(&self) -> bool {
-        (self.budget.expired)()
+        (self.budget.spent)() >= 1.0
     }
 
-    /// Whether no plan may be decoded any more.
+    /// Whether no plan may be tried any more.
     pub fn exhausted(&self) -> bool {
         self.grant(1) == 0 || self.expired()
     }

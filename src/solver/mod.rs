@@ -11,19 +11,23 @@
 //! made from (seed, generation, index), decoded independently of one another, and compared in their order.
 //! A new search is one file and one line in [`searches`]; a new bound one file and one line in its list.
 
+mod annealing;
 mod bounds;
 mod budget;
 mod cheapest;
 mod decoder;
+mod exact;
 mod gang;
 mod genetic;
 mod greedy;
 mod incumbent;
 mod instance;
 mod packing;
+mod particle_swarm;
 mod preference;
 mod priced;
 mod profile;
+mod ruin_recreate;
 mod schedule;
 mod score;
 mod search;
@@ -58,7 +62,12 @@ pub struct Options<'a> {
 fn searches(algorithm: Algorithm) -> &'static [fn(&mut Search)] {
     match algorithm {
         Algorithm::Greedy => &[greedy::run],
-        Algorithm::Genetic | Algorithm::Auto => &[greedy::run, genetic::run],
+        Algorithm::Genetic => &[greedy::run, genetic::run],
+        Algorithm::Annealing => &[greedy::run, annealing::run],
+        Algorithm::ParticleSwarm => &[greedy::run, particle_swarm::run],
+        Algorithm::RuinRecreate => &[greedy::run, ruin_recreate::run],
+        Algorithm::Exact => &[greedy::run, exact::run],
+        Algorithm::Auto => &[greedy::run, exact::run, annealing::run, genetic::run],
     }
 }
 

@@ -102,7 +102,7 @@ impl<'a> Search<'a> {
 
     /// Plans decoded so far.
     pub fn iterations(&self) -> u64 {
-        self.meter.spent()
+        self.meter.tried()
     }
 
     /// Whether nothing more can be won, or nothing more may be spent.
@@ -116,7 +116,7 @@ impl<'a> Search<'a> {
     /// Decodes recipes in parallel and keeps the best plan; of equal ones the first, so that the number of
     /// threads does not matter. The score of a recipe is `None` where the budget ended before it.
     pub fn evaluate(&mut self, recipes: &[Recipe], by: Algorithm) -> Vec<Option<Score>> {
-        let granted = &recipes[..self.meter.grant(recipes.len())];
+        let granted = &recipes[..granted(&self.meter, recipes.len())];
         let threads = rayon::current_num_threads().clamp(1, granted.len().max(1));
         while self.workers.len() < threads {
             self.workers.push(Worker::new(self.instance));
@@ -156,7 +156,7 @@ impl<'a> Search<'a> {
                 best = Some(found);
             }
         }
-        self.meter.spend(scores.iter().flatten().count() as u64);
+        self.meter.count(scores.iter().flatten().count() as u64);
         scores.resize(recipes.len(), None);
         if let Some((score, schedule)) = best {
             self.improve(score, schedule, by);
@@ -196,6 +196,28 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Takes over a plan that was made without a recipe, if it is better than the best one. Whether it is.
+    pub fn offer(&mut self, score: Score, schedule: Schedule, by: Algorithm) -> bool {
+        let is_better = self
+            .incumbent
+            .as_ref()
+            .is_none_or(|incumbent| score < incumbent.score);
+        if is_better {
+            self.improve(score, schedule, by);
+        }
+        is_better
+    }
+
+    /// What may be spent, and what was.
+    pub fn meter(&self) -> &Meter<'a> {
+        &self.meter
+    }
+
+    /// Counts plans that were tried without a recipe.
+    pub fn count(&mut self, plans: u64) {
+        self.meter.count(plans);
+    }
+
     fn improve(&mut self, score: Score, schedule: Schedule, by: Algorithm) {
         let incumbent = Incumbent::new(self.instance, schedule, score, by, self.incumbent.as_ref());
         self.incumbent = Some(incumbent);
@@ -210,9 +232,14 @@ impl<'a> Search<'a> {
             objective: incumbent.objective(self.instance),
             bound: incumbent.bound.value,
             found_by: by,
-            iterations: self.meter.spent(),
+            iterations: self.meter.tried(),
         });
     }
+}
+
+/// So many of the wanted plans may be tried.
+fn granted(meter: &Meter, wanted: usize) -> usize {
+    usize::try_from(meter.grant(wanted as u64)).unwrap_or(wanted)
 }
 
 /// Decodes recipes until told to stop, and keeps the first of the best plans that are better than `limit`.

@@ -42,10 +42,7 @@ fn first_throughput_plan(bencher: Bencher, (tasks, nodes): (usize, usize)) {
 }
 
 fn plan(problem: &Problem, algorithm: Algorithm, iterations: u64) -> i64 {
-    let budget = Budget {
-        iterations: Some(iterations),
-        expired: &|| false,
-    };
+    let budget = Budget::of_iterations(iterations);
     let options = Options {
         algorithm,
         seed: 1,

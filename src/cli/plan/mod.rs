@@ -38,7 +38,7 @@ pub struct PlanArgs {
     /// What the plan is to be good at: Makespan, FlowTime, Cost, Shortfall or Throughput; default: the batch's
     #[arg(long, value_name = "GOAL")]
     goal: Option<Goal>,
-    /// Which search: Auto, Greedy, Genetic; default: the batch's
+    /// Which search: Auto, Greedy, Genetic, Annealing, ParticleSwarm, RuinRecreate or Exact; default: the batch's
     #[arg(long, value_name = "ALGORITHM")]
     algorithm: Option<Algorithm>,
     /// How long to search, such as 500ms or 1m; default: the batch's
@@ -130,13 +130,16 @@ fn search(problem: &Problem, settings: &Settings) -> Result<(Solution, Duration)
         Limit::Iterations(most) => (Some(most), None),
         Limit::Time(most) => (None, Some(most)),
     };
-    let expired = || time.is_some_and(|most| started.elapsed() >= most);
+    let spent = || match time {
+        Some(most) => started.elapsed().as_secs_f64() / most.as_secs_f64().max(f64::MIN_POSITIVE),
+        None => 0.0,
+    };
     let options = solver::Options {
         algorithm: settings.algorithm,
         seed: settings.seed,
         budget: Budget {
             iterations,
-            expired: &expired,
+            spent: &spent,
         },
     };
     let solution = progress::shown(problem.goal, settings.limit, |seen| {

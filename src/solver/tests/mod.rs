@@ -13,10 +13,7 @@ use super::{Budget, Improvement, Options, solve};
 use problems::{Sizes, problem, seed_case};
 
 fn plan(problem: &Problem, algorithm: Algorithm, seed: u64, iterations: u64) -> Solution {
-    let budget = Budget {
-        iterations: Some(iterations),
-        expired: &|| false,
-    };
+    let budget = Budget::of_iterations(iterations);
     solve(
         problem,
         &Options {
@@ -81,7 +78,7 @@ proptest! {
     #[test]
     fn an_earlier_plan_is_never_made_worse(problem in any_goal().prop_flat_map(|goal| problem(goal, Sizes::Small))) {
         let first = plan(&problem, Algorithm::Auto, 1, 60);
-        let budget = Budget { iterations: Some(100), expired: &|| false };
+        let budget = Budget::of_iterations(100);
         let options = Options { algorithm: Algorithm::Auto, seed: 2, budget };
         let second = solve(&problem, &options, Some(&first.plan), &mut |_: &Improvement| {});
         checker::check(&problem, &second);
@@ -129,7 +126,7 @@ fn the_seed_case_is_solved_by_every_search_for_every_seed() {
 fn there_is_a_plan_even_when_no_time_is_left() {
     let budget = Budget {
         iterations: None,
-        expired: &|| true,
+        spent: &|| 1.0,
     };
     let options = Options {
         algorithm: Algorithm::Auto,
@@ -146,10 +143,7 @@ fn the_listener_hears_of_ever_better_plans() {
     let mut problem = problems::moldable(30, 2, 5);
     problem.goal = Goal::FlowTime;
     let mut heard: Vec<Improvement> = Vec::new();
-    let budget = Budget {
-        iterations: Some(500),
-        expired: &|| false,
-    };
+    let budget = Budget::of_iterations(500);
     let options = Options {
         algorithm: Algorithm::Auto,
         seed: 0,

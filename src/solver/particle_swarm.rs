@@ -1,0 +1,6 @@
+//! Particle swarm.
+
+use super::search::Search;
+
+/// Searches until the budget ends.
+pub(super) fn run(_search: &mut Search) {}
