@@ -5,14 +5,20 @@
 //! Objectives are whole numbers, so a fraction above a lower bound rounds up.
 
 mod area;
+mod ascent;
 mod canonical;
 mod cost;
+mod curves;
+mod fluid;
 mod held;
+mod learner;
 mod longest;
+mod market;
 mod mean_busy;
 mod price;
 mod separable;
 mod smith;
+mod tariff;
 
 use std::collections::BTreeSet;
 
@@ -21,7 +27,8 @@ use crate::model::{Goal, Millis};
 use super::instance::{Instance, Pool, TaskView};
 use held::Held;
 
-pub(super) use price::{Curve, Prices, prices};
+pub(super) use price::PriceBound;
+pub(super) use tariff::Prices;
 
 /// A bound and what it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
