@@ -14,8 +14,8 @@ pub(super) enum Preference {
     /// The earliest end.
     EarliestEnd,
     /// The least work among the places that end in time, else the earliest end. Raising the deadline until
-    /// all copies meet it is the dual approximation of Hochbaum and Shmoys (1987).
-    Deadline(Millis),
+    /// all copies meet it is the dual approximation of Hochbaum and Shmoys (1987). One for each batch.
+    Deadline(Arc<[Millis]>),
     /// The least weighted end plus the price of what is used until then, at prices of the fluid schedule.
     Price(Arc<Tariff>),
     /// The same at learnt prices.
@@ -51,7 +51,7 @@ impl Preference {
     pub fn floor(&self, task: &TaskView, mode: &ModeView, end: Millis) -> f64 {
         match self {
             Preference::EarliestEnd => 0.0,
-            Preference::Deadline(deadline) if end <= *deadline => mode.work,
+            Preference::Deadline(ends) if end <= ends[task.batch] => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
             Preference::Price(_) | Preference::Learnt(_) => task.weight as f64 * end as f64,
         }
@@ -68,7 +68,7 @@ impl Preference {
     ) -> f64 {
         match self {
             Preference::EarliestEnd => 0.0,
-            Preference::Deadline(deadline) if end <= *deadline => mode.work,
+            Preference::Deadline(ends) if end <= ends[task.batch] => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
             Preference::Price(tariff) => {
                 task.weight as f64 * end as f64 + mode.share * tariff.paid(task.pool, start, end)
