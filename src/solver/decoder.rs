@@ -37,6 +37,18 @@ enum Picks {
     Many(Vec<Pick>),
 }
 
+impl Picks {
+    /// (class, pods) of each node.
+    fn pods<'p>(&'p self, mode: &'p ModeView) -> impl Iterator<Item = (usize, u32)> + 'p {
+        let (one, many) = match self {
+            Picks::One { class, .. } => (Some((*class, 1)), [].as_slice()),
+            Picks::Many(picks) => (None, picks.as_slice()),
+        };
+        let of_pick = |pick: &Pick| (mode.runs[pick.run].class, pick.pods);
+        one.into_iter().chain(many.iter().map(of_pick))
+    }
+}
+
 impl<'a> Decoder<'a> {
     pub fn new(instance: &'a Instance<'a>) -> Self {
         let timelines = instance.classes.iter().zip(&instance.problem.classes);
@@ -158,7 +170,7 @@ impl<'a> Decoder<'a> {
                 .filter(|_| matches!(preference, Preference::EarliestEnd));
             let latest = known.map_or(Millis::MAX, |best| best.rank.end);
             let mut offer = |start: Millis, end: Millis, leftover: f64, picks: Picks| {
-                let cost = preference.cost(task, mode, start, end);
+                let cost = preference.cost(task, mode, start, end, picks.pods(mode));
                 let rank = Rank {
                     cost,
                     end,

@@ -56,10 +56,10 @@ enum Order {
 
 fn makespan(search: &mut Search) {
     let instance = search.instance;
+    deadlines(search);
     let order = if instance.problem.batches.len() > 1 {
         Order::Batch
     } else {
-        deadlines(search);
         Order::Path
     };
     let orders = [order, Order::Path, Order::Share];
@@ -71,26 +71,52 @@ fn makespan(search: &mut Search) {
     );
 }
 
-/// Raises the deadline until all copies meet it.
+/// Raises the deadlines of the batches until all copies meet them.
 fn deadlines(search: &mut Search) {
-    let weight = search
+    let ends = bounds::batch_ends(search.instance);
+    let weights = search
         .problem()
         .batches
-        .first()
-        .map_or(1, |batch| batch.weight.max(1));
-    let bound = bounds::of_all(search.instance).value / weight;
+        .iter()
+        .map(|batch| batch.weight.max(0));
+    let weights: Vec<i64> = weights.collect();
     for factor in DEADLINES {
-        let deadline = (bound as f64 * factor) as Millis;
-        let tries = [Order::Work, Order::Share].map(|order| Recipe {
-            preference: Preference::Deadline(deadline),
-            ..list(search.instance, order)
+        let ends: Arc<[Millis]> = ends
+            .iter()
+            .map(|&end| (end as f64 * factor) as Millis)
+            .collect();
+        let tries = [Order::Work, Order::Share].map(|order| {
+            let mut recipe = list(search.instance, order);
+            if weights.len() > 1 {
+                recipe
+                    .order
+                    .sort_by_key(|&copy| latest_start(search.instance.task(copy), &ends));
+            }
+            Recipe {
+                preference: Preference::Deadline(ends.clone()),
+                ..recipe
+            }
         });
         let scores = search.evaluate_leaders(tries.into(), Algorithm::Greedy);
-        let target = deadline.saturating_mul(weight);
+        let target = weights.iter().zip(ends.iter());
+        let target = target.fold(0i64, |sum, (weight, end)| {
+            sum.saturating_add(weight.saturating_mul(*end))
+        });
         if search.is_over() || scores.iter().flatten().any(|score| score.goal <= target) {
             break;
         }
     }
+}
+
+/// When a copy has to start in the mode of least work that would meet its deadline from the beginning.
+fn latest_start(task: &TaskView, ends: &[Millis]) -> Millis {
+    let end = ends[task.batch];
+    let in_time = task
+        .modes
+        .iter()
+        .filter(|mode| task.release.saturating_add(mode.least) <= end);
+    let least = in_time.min_by(|one, other| one.work.total_cmp(&other.work));
+    end.saturating_sub(least.map_or(end, |mode| mode.least))
 }
 
 fn flow_time(search: &mut Search) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::model::Millis;
 
-use super::bounds::Curve;
+use super::bounds::Prices;
 use super::instance::{Instance, ModeView, TaskView};
 
 /// What a copy without a fixed mode looks for. Equal places go to the earlier end, then to less work.
@@ -14,10 +14,12 @@ pub(super) enum Preference {
     /// The earliest end.
     EarliestEnd,
     /// The least work among the places that end in time, else the earliest end. Raising the deadline until
-    /// all copies meet it is the dual approximation of Hochbaum and Shmoys (1987).
-    Deadline(Millis),
-    /// The least weighted end plus the price of what is used until then.
+    /// all copies meet it is the dual approximation of Hochbaum and Shmoys (1987). One for each batch.
+    Deadline(Arc<[Millis]>),
+    /// The least weighted end plus the price of what is used until then, at prices of the fluid schedule.
     Price(Arc<Tariff>),
+    /// The same at learnt prices.
+    Learnt(Arc<Prices>),
 }
 
 /// What a place is worth; the least is the best.
@@ -49,20 +51,32 @@ impl Preference {
     pub fn floor(&self, task: &TaskView, mode: &ModeView, end: Millis) -> f64 {
         match self {
             Preference::EarliestEnd => 0.0,
-            Preference::Deadline(deadline) if end <= *deadline => mode.work,
+            Preference::Deadline(ends) if end <= ends[task.batch] => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
-            Preference::Price(_) => task.weight as f64 * end as f64,
+            Preference::Price(_) | Preference::Learnt(_) => task.weight as f64 * end as f64,
         }
     }
 
-    /// What it costs to run a copy of the task in this mode in `[start, end)`.
-    pub fn cost(&self, task: &TaskView, mode: &ModeView, start: Millis, end: Millis) -> f64 {
+    /// What it costs to run a copy of the task in this mode in `[start, end)`, with `pods` (class, number).
+    pub fn cost(
+        &self,
+        task: &TaskView,
+        mode: &ModeView,
+        start: Millis,
+        end: Millis,
+        pods: impl Iterator<Item = (usize, u32)>,
+    ) -> f64 {
         match self {
             Preference::EarliestEnd => 0.0,
-            Preference::Deadline(deadline) if end <= *deadline => mode.work,
+            Preference::Deadline(ends) if end <= ends[task.batch] => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
             Preference::Price(tariff) => {
                 task.weight as f64 * end as f64 + mode.share * tariff.paid(task.pool, start, end)
+            }
+            Preference::Learnt(prices) => {
+                let usage = &mode.request.usage;
+                let paid = |(class, pods)| f64::from(pods) * prices.paid(class, usage, start, end);
+                task.weight as f64 * end as f64 + pods.map(paid).sum::<f64>()
             }
         }
     }
@@ -96,23 +110,6 @@ impl Tariff {
         Self {
             pools: jobs.into_iter().map(|jobs| polygon(jobs, factor)).collect(),
         }
-    }
-
-    /// Learnt prices where there are some, else those of the fluid schedule.
-    pub fn learnt(instance: &Instance, curves: &[Curve]) -> Self {
-        let mut tariff = Self::fluid(instance, 1.0);
-        for curve in curves {
-            let mut sum = 0.0;
-            let mut corners = Vec::with_capacity(curve.prices.len() + 1);
-            for (cell, price) in curve.prices.iter().chain([&0.0]).enumerate() {
-                corners.push((cell as f64 * curve.width, sum, *price));
-                sum += price * curve.width;
-            }
-            for &pool in &curve.pools {
-                tariff.pools[pool].clone_from(&corners);
-            }
-        }
-        tariff
     }
 
     /// The price of the whole pool for `[start, end)`.

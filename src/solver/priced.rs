@@ -6,17 +6,22 @@ use std::sync::Arc;
 
 use crate::model::Algorithm;
 
-use super::bounds::{Bound, Prices, Relaxation, prices};
-use super::preference::{Preference, Tariff};
+use super::bounds::{Bound, PriceBound, Prices, Relaxation};
+use super::preference::Preference;
 use super::schedule::Recipe;
 use super::search::Search;
+
+/// Rounds of learning before the first plans.
+const ROUNDS: usize = 60;
 
 /// Learns prices, raises the bound, and decodes what the prices suggest.
 pub(super) fn run(search: &mut Search) {
     let Some(incumbent) = search.incumbent() else {
         return;
     };
-    let found = prices(&Relaxation::new(search.instance, &incumbent.counts));
+    let mut bound = PriceBound::new(&Relaxation::new(search.instance, &incumbent.counts));
+    bound.improve(ROUNDS, || search.meter().expired());
+    let found = bound.prices();
     let value = i64::try_from(found.bound).unwrap_or(i64::MAX);
     search.raise_bound(Bound {
         value,
@@ -34,23 +39,22 @@ pub(super) fn run(search: &mut Search) {
 /// or taken from the relaxed schedule.
 fn recipes(search: &Search, found: &Prices) -> Vec<Recipe> {
     let instance = search.instance;
-    if found.curves.is_empty() {
+    if found.are_none() {
         return Vec::new();
     }
-    let tariff = Tariff::learnt(instance, &found.curves);
-    let preference = Preference::Price(Arc::new(tariff));
-    let start = |copy: usize| found.places[instance.task_of[copy]].map_or(0.0, |(_, start)| start);
+    let preference = Preference::Learnt(Arc::new(found.clone()));
+    let start = |copy: usize| found.places[instance.task_of[copy]].map_or(0, |place| place.start);
     let mut by_start: Vec<usize> = (0..instance.copies()).collect();
     if let Some((_, leader)) = search.leaders().first() {
         by_start.clone_from(&leader.order);
     }
     let lists = by_start.clone();
-    by_start.sort_by(|&one, &other| start(one).total_cmp(&start(other)));
+    by_start.sort_by(|&one, &other| start(one).cmp(&start(other)));
     let open = vec![None; instance.copies()];
     let relaxed: Vec<Option<usize>> = instance
         .task_of
         .iter()
-        .map(|&task| found.places[task].map(|(mode, _)| mode))
+        .map(|&task| found.places[task].map(|place| place.mode))
         .collect();
     let recipe = |order: &Vec<usize>, modes: &Vec<Option<usize>>| Recipe {
         order: order.clone(),

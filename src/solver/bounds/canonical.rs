@@ -12,13 +12,19 @@ use super::{Relaxation, Share, longest};
 
 /// Sum over batches of weight x least L.
 pub(super) fn makespan(relaxation: &Relaxation) -> i128 {
-    relaxation.sum_over_batches(|batch| {
-        let mut least = i128::from(longest::batch_end(relaxation, batch));
-        for share in relaxation.shares(relaxation.batch(batch)) {
-            least = raise(&share, least);
-        }
-        least
-    })
+    relaxation.sum_over_batches(|batch| end(relaxation, batch))
+}
+
+/// The least L of each batch.
+pub(super) fn ends(relaxation: &Relaxation) -> Vec<i128> {
+    let batches = 0..relaxation.instance.problem.batches.len();
+    batches.map(|batch| end(relaxation, batch)).collect()
+}
+
+fn end(relaxation: &Relaxation, batch: usize) -> i128 {
+    let least = i128::from(longest::batch_end(relaxation, batch));
+    let shares = relaxation.shares(relaxation.batch(batch));
+    shares.fold(least, |least, share| raise(&share, least))
 }
 
 /// The least L, not below `low`, that the share allows.

@@ -45,6 +45,11 @@ impl Held {
         Self { steps }
     }
 
+    /// The most that is held at any time.
+    pub fn most(&self) -> i128 {
+        self.steps.iter().map(|(.., rate)| *rate).max().unwrap_or(0)
+    }
+
     /// What is held in [0, time).
     pub fn until(&self, time: i128) -> i128 {
         let after = self

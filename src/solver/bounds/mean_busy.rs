@@ -36,6 +36,8 @@ pub(super) struct Limit<'r, 'a> {
     pub capacity: i128,
     /// The mean busy time bound over all of them.
     pub bound: i128,
+    /// The classes of the part.
+    pub classes: Vec<usize>,
 }
 
 /// One limit for each separate part of the nodes.
@@ -84,6 +86,7 @@ fn of_part<'r, 'a>(relaxation: &'r Relaxation<'a>, classes: BTreeSet<usize>) -> 
         resource: 0,
         capacity: 0,
         bound,
+        classes: classes.clone(),
     };
     for pool in inside.chain([&whole]) {
         for (resource, &capacity) in pool
@@ -103,6 +106,7 @@ fn of_part<'r, 'a>(relaxation: &'r Relaxation<'a>, classes: BTreeSet<usize>) -> 
                     resource,
                     capacity,
                     bound,
+                    classes: classes.clone(),
                 };
             }
         }

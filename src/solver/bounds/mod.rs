@@ -5,14 +5,21 @@
 //! Objectives are whole numbers, so a fraction above a lower bound rounds up.
 
 mod area;
+mod ascent;
+mod batches;
 mod canonical;
 mod cost;
+mod curves;
+mod fluid;
 mod held;
+mod learner;
 mod longest;
+mod market;
 mod mean_busy;
 mod price;
 mod separable;
 mod smith;
+mod tariff;
 
 use std::collections::BTreeSet;
 
@@ -21,7 +28,8 @@ use crate::model::{Goal, Millis};
 use super::instance::{Instance, Pool, TaskView};
 use held::Held;
 
-pub(super) use price::{Curve, Prices, prices};
+pub(super) use price::PriceBound;
+pub(super) use tariff::Prices;
 
 /// A bound and what it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +40,12 @@ pub(super) struct Bound {
 
 type Rule = (&'static str, fn(&Relaxation) -> i128);
 
-const MAKESPAN: [Rule; 4] = [
+const MAKESPAN: [Rule; 5] = [
     ("longest path", longest::makespan),
     ("area", area::makespan),
     ("canonical allotment", canonical::makespan),
     ("batches in Smith's order", smith::makespan),
+    ("prices of time", batches::makespan),
 ];
 const FLOW_TIME: [Rule; 2] = [
     ("longest paths", longest::flow_time),
@@ -91,6 +100,21 @@ pub(super) fn of_all(instance: &Instance) -> Bound {
         .map(|task| task.copies.len() as u64)
         .collect();
     best(instance, &counts)
+}
+
+/// When each batch might end in a plan whose Makespan is near the bound.
+pub(super) fn batch_ends(instance: &Instance) -> Vec<Millis> {
+    let counts: Vec<u64> = instance
+        .tasks
+        .iter()
+        .map(|task| task.copies.len() as u64)
+        .collect();
+    let relaxation = Relaxation::new(instance, &counts);
+    batches::ends(&relaxation).unwrap_or_else(|| {
+        let ends = canonical::ends(&relaxation).into_iter();
+        ends.map(|end| Millis::try_from(end).unwrap_or(Millis::MAX))
+            .collect()
+    })
 }
 
 /// What the bounds know of the problem.
