@@ -1,0 +1,439 @@
+//! Depth-first search over the order of starts.
+//!
+//! At a node of the tree some copies have a place; the next one starts no earlier than the last one, of equal
+//! starts the copy with the smaller index comes first. Each starts as early as its way, its nodes and this
+//! order allow. That is enough: take a plan with the best objective, among these one with the least sum of
+//! ends, and place its copies in that order. None could start earlier, because at and after the start of the
+//! copy before nothing but the copies placed so far is in the way; it would end sooner, the others as before.
+//!
+//! A node is left where its tariff proves that nothing better is below, where some copy could have run in the
+//! room left idle (it would end sooner), and where the memo knows a state that is no worse.
+
+use std::collections::BTreeSet;
+
+use crate::model::{Algorithm, Millis};
+
+use super::super::schedule::Schedule;
+use super::super::score::Score;
+use super::super::search::Search;
+use super::jobs::Jobs;
+use super::memo::{Memo, State};
+use super::nodes::Nodes;
+use super::places::{self, Place};
+use super::tariff::Tariff;
+
+/// Nodes of the tree between two looks at the budget.
+const PACE: u64 = 64;
+
+pub(super) struct Tree<'t, 's, 'a> {
+    jobs: &'t Jobs,
+    search: &'s mut Search<'a>,
+    tariff: &'t Tariff,
+    nodes: Nodes<'t>,
+    memo: Memo,
+    /// The copies with a place, one bit each.
+    placed: u64,
+    places: Vec<Option<Place>>,
+    /// Start of the last copy, and its index.
+    last: (Millis, usize),
+    /// Sum of weight x end.
+    flow: i64,
+    sum_of_ends: i64,
+    /// The end of each batch so far.
+    ends: Vec<Millis>,
+    /// Only plans with an objective up to this are of interest.
+    limit: i64,
+    granted: u64,
+    most_nodes: u64,
+    visited: u64,
+    is_complete: bool,
+    is_stopped: bool,
+    levels: Vec<Level>,
+}
+
+/// What is known at one node of the tree.
+#[derive(Default)]
+struct Level {
+    children: Vec<Place>,
+    kinds: Vec<Vec<usize>>,
+    /// No way starts earlier.
+    soonest: Vec<Millis>,
+    /// The latest end of each copy.
+    latest: Vec<Millis>,
+    outlooks: Vec<Outlook>,
+    counts: Vec<usize>,
+}
+
+/// Bounds on the open copies from a time on.
+struct Outlook {
+    time: Millis,
+    /// For each copy the least cost.
+    each: Vec<f64>,
+    /// Their sum less the price of all free room.
+    net: f64,
+}
+
+impl<'t, 's, 'a> Tree<'t, 's, 'a> {
+    pub fn new(jobs: &'t Jobs, tariff: &'t Tariff, search: &'s mut Search<'a>, limit: i64, most_nodes: u64) -> Self {
+        Self {
+            jobs,
+            search,
+            tariff,
+            nodes: Nodes::new(jobs),
+            memo: Memo::default(),
+            placed: 0,
+            places: vec![None; jobs.jobs.len()],
+            last: (0, 0),
+            flow: 0,
+            sum_of_ends: 0,
+            ends: vec![0; jobs.batches.len()],
+            limit,
+            granted: 0,
+            most_nodes,
+            visited: 0,
+            is_complete: true,
+            is_stopped: false,
+            levels: Vec::new(),
+        }
+    }
+
+    /// Searches everything; whether it could.
+    pub fn search(mut self) -> bool {
+        self.expand();
+        if std::env::var("EXACT_DEBUG").is_ok() {
+            eprintln!("visited {} complete {} stopped {} root {} limit {}", self.visited, self.is_complete, self.is_stopped, self.tariff.bound, self.limit);
+        }
+        self.is_complete && !self.is_stopped
+    }
+
+    /// Counts a node of the tree; whether there may be one more.
+    fn may_go_on(&mut self) -> bool {
+        if self.is_stopped {
+            return false;
+        }
+        if self.granted == 0 {
+            if self.visited >= self.most_nodes || self.search.meter().exhausted() {
+                self.is_stopped = true;
+                return false;
+            }
+            self.granted = self.search.meter().grant(PACE);
+            self.search.count(self.granted);
+        }
+        self.granted -= 1;
+        self.visited += 1;
+        true
+    }
+
+    fn is_open(&self, job: usize) -> bool {
+        self.placed >> job & 1 == 0
+    }
+
+    fn open(&self) -> impl Iterator<Item = usize> + use<> {
+        let placed = self.placed;
+        (0..self.jobs.jobs.len()).filter(move |job| placed >> job & 1 == 0)
+    }
+
+    fn expand(&mut self) {
+        if self.placed.count_ones() as usize == self.jobs.jobs.len() {
+            self.record();
+            return;
+        }
+        if !self.may_go_on() {
+            return;
+        }
+        let mut level = self.levels.pop().unwrap_or_default();
+        if self.find_children(&mut level) {
+            level.children.sort_by(|one, other| one.bound.total_cmp(&other.bound));
+            level.counts.clear();
+            level.counts.extend(self.nodes.counts());
+            for index in 0..level.children.len() {
+                if self.is_hopeless(level.children[index].bound) {
+                    break;
+                }
+                self.descend(&level.children[index], &level.counts);
+            }
+        }
+        self.levels.push(level);
+    }
+
+    /// Whether a bound shows that no better plan is below.
+    fn is_hopeless(&self, bound: f64) -> bool {
+        let enough = if self.jobs.is_flow { self.limit as f64 } else { 0.0 };
+        bound > enough + self.tariff.margin
+    }
+
+    fn descend(&mut self, place: &Place, counts: &[usize]) {
+        let jobs = self.jobs;
+        let way = &jobs.ways[place.way];
+        let job = &jobs.jobs[way.job];
+        let mark = self.nodes.mark();
+        let was = (self.last, self.flow, self.sum_of_ends, self.ends[job.batch]);
+        for &pick in place.picks.each() {
+            self.nodes.occupy(pick, &way.request.usage, place.start, place.end);
+        }
+        self.placed |= 1 << way.job;
+        self.places[way.job] = Some(place.clone());
+        self.last = (place.start, way.job);
+        self.flow += job.weight * place.end;
+        self.sum_of_ends += place.end;
+        self.ends[job.batch] = self.ends[job.batch].max(place.end);
+        self.expand();
+        self.placed &= !(1 << way.job);
+        self.places[way.job] = None;
+        (self.last, self.flow, self.sum_of_ends, self.ends[job.batch]) = was;
+        self.nodes.back_to(mark, counts);
+    }
+
+    /// Fills in the children that may lead to a better plan; whether there are any.
+    fn find_children(&mut self, level: &mut Level) -> bool {
+        level.children.clear();
+        level.kinds.resize(self.jobs.classes.len(), Vec::new());
+        for (class, kinds) in level.kinds.iter_mut().enumerate() {
+            self.nodes.kinds(class, self.last.0, kinds);
+        }
+        level.soonest.clear();
+        level.soonest.resize(self.jobs.ways.len(), Millis::MAX);
+        let cutoff = self.find_places(level);
+        if !self.set_deadlines(level) || self.is_hopeless(self.bound(level)) || self.is_known() {
+            return false;
+        }
+        let mut children = std::mem::take(&mut level.children);
+        children.retain_mut(|place| place.start < cutoff && self.judge(level, place));
+        level.children = children;
+        !level.children.is_empty()
+    }
+
+    /// Collects all places, and returns the time at which the first copy could have ended: a start from then
+    /// on leaves room idle in which that copy would end sooner.
+    fn find_places(&mut self, level: &mut Level) -> Millis {
+        let jobs = self.jobs;
+        let mut cutoff = Millis::MAX;
+        let mut least_end = vec![0; jobs.jobs.len()];
+        for job in 0..jobs.jobs.len() {
+            let view = &jobs.jobs[job];
+            if let Some(place) = &self.places[job] {
+                least_end[job] = place.end;
+                continue;
+            }
+            let mut from = view.head.max(self.last.0);
+            for before in (0..job).filter(|before| view.before >> before & 1 == 1) {
+                from = from.max(least_end[before]);
+            }
+            let is_second = view.twin.is_some_and(|twin| self.is_open(twin));
+            let is_next = !is_second && view.before & !self.placed == 0;
+            let mut ends = Millis::MAX;
+            for index in view.ways.clone() {
+                let way = &jobs.ways[index];
+                let until = if is_next { cutoff } else { 0 };
+                let (last, children) = (self.last, &mut level.children);
+                let mut offer = |start: Millis, picks| {
+                    if (start, job) > last || last == (0, 0) {
+                        let end = start + way.duration;
+                        children.push(Place { way: index, start, end, bound: 0.0, picks });
+                    }
+                };
+                let found = places::each(jobs, &self.nodes, &level.kinds, way, (from, until), &mut offer);
+                self.is_complete &= found.is_complete;
+                level.soonest[index] = found.soonest;
+                ends = ends.min(found.soonest.saturating_add(way.duration));
+            }
+            least_end[job] = ends;
+            if is_next {
+                cutoff = cutoff.min(ends.saturating_add(Millis::from(view.least == 0)));
+            }
+        }
+        cutoff
+    }
+
+    /// The latest end of each copy in a better plan, for Makespan; false where there is none.
+    fn set_deadlines(&self, level: &mut Level) -> bool {
+        level.latest.clear();
+        level.latest.resize(self.jobs.jobs.len(), Millis::MAX);
+        if self.jobs.is_flow {
+            return true;
+        }
+        let mut ends = self.ends.clone();
+        for job in self.open() {
+            let view = &self.jobs.jobs[job];
+            let end = |way: usize| level.soonest[way].saturating_add(self.jobs.ways[way].duration);
+            let least = view.ways.clone().map(end).min().unwrap_or(Millis::MAX);
+            ends[view.batch] = ends[view.batch].max(least);
+        }
+        let weighted = self.jobs.batches.iter().zip(&ends).map(|(&weight, &end)| i128::from(weight) * i128::from(end));
+        let slack = i128::from(self.limit) - weighted.sum::<i128>();
+        if slack < 0 {
+            return false;
+        }
+        for job in self.open() {
+            let batch = self.jobs.jobs[job].batch;
+            let weight = i128::from(self.jobs.batches[batch]);
+            if weight > 0 {
+                let latest = i128::from(ends[batch]) + slack / weight;
+                level.latest[job] = i64::try_from(latest).unwrap_or(Millis::MAX);
+            }
+        }
+        true
+    }
+
+    fn so_far(&self) -> f64 {
+        if self.jobs.is_flow { self.flow as f64 } else { 0.0 }
+    }
+
+    /// The bound on everything below this node.
+    fn bound(&self, level: &mut Level) -> f64 {
+        level.outlooks.clear();
+        let outlook = self.outlook(level, self.last.0);
+        let bound = self.so_far() + outlook.net;
+        level.outlooks.push(outlook);
+        bound
+    }
+
+    fn outlook(&self, level: &Level, time: Millis) -> Outlook {
+        let mut each = vec![0.0; self.jobs.jobs.len()];
+        let mut net = -self.rent(time);
+        for job in self.open() {
+            let mut least = f64::INFINITY;
+            for way in self.jobs.jobs[job].ways.clone() {
+                let start = level.soonest[way].max(time);
+                if start.saturating_add(self.jobs.ways[way].duration) <= level.latest[job] {
+                    least = least.min(self.tariff.floor(way, start as f64));
+                }
+            }
+            each[job] = least;
+            net += least;
+        }
+        Outlook { time, each, net }
+    }
+
+    /// The price of all room that is free from a time on.
+    fn rent(&self, time: Millis) -> f64 {
+        let mut rent = 0.0;
+        let stride = self.jobs.stride;
+        for (class, view) in self.jobs.classes.iter().enumerate() {
+            let touched = self.nodes.touched(class).iter().map(|profile| (profile, 1.0));
+            let fresh = (&view.base, self.nodes.untouched(class) as f64);
+            for (profile, count) in touched.chain([fresh]) {
+                let mut steps = profile.steps_from(time).peekable();
+                while let Some((from, free)) = steps.next() {
+                    let until = steps.peek().map_or(f64::INFINITY, |(time, _)| *time as f64);
+                    for (resource, &free) in free.iter().enumerate() {
+                        if free > 0 {
+                            let curve = class * stride + resource;
+                            let price = self.tariff.paid(curve, until) - self.tariff.paid(curve, from as f64);
+                            rent += count * free as f64 * price;
+                        }
+                    }
+                }
+            }
+        }
+        rent
+    }
+
+    /// Sets the bound of a child; whether it is worth a visit.
+    fn judge(&self, level: &mut Level, place: &mut Place) -> bool {
+        let way = &self.jobs.ways[place.way];
+        if place.end > level.latest[way.job] {
+            return false;
+        }
+        let known = level.outlooks.iter().position(|outlook| outlook.time == place.start);
+        let outlook = known.unwrap_or_else(|| {
+            let outlook = self.outlook(level, place.start);
+            level.outlooks.push(outlook);
+            level.outlooks.len() - 1
+        });
+        let outlook = &level.outlooks[outlook];
+        let mut own = if self.jobs.is_flow { (self.jobs.jobs[way.job].weight * place.end) as f64 } else { 0.0 };
+        for pick in place.picks.each() {
+            for (resource, &usage) in way.request.usage.iter().enumerate().filter(|(_, usage)| **usage > 0) {
+                let curve = pick.class * self.jobs.stride + resource;
+                let price = self.tariff.paid(curve, place.end as f64) - self.tariff.paid(curve, place.start as f64);
+                own += f64::from(pick.pods) * usage as f64 * price;
+            }
+        }
+        let others = outlook.net - outlook.each[way.job];
+        place.bound = if others.is_nan() { f64::NEG_INFINITY } else { self.so_far() + own + others };
+        !self.is_hopeless(place.bound)
+    }
+
+    /// Whether the memo makes this node superfluous.
+    fn is_known(&mut self) -> bool {
+        if self.placed.count_ones() < 2 || self.open().count() < 2 {
+            return false;
+        }
+        let state = self.state();
+        self.memo.knows(self.placed, self.jobs.stride, state)
+    }
+
+    fn state(&self) -> State {
+        let now = self.last.0;
+        let mut state = State { last: self.last, cost: (0, self.sum_of_ends), ..State::default() };
+        if self.jobs.is_flow {
+            state.cost.0 = self.flow;
+        } else {
+            let mut has_more = vec![false; self.jobs.batches.len()];
+            self.open().for_each(|job| has_more[self.jobs.jobs[job].batch] = true);
+            let ends = self.ends.iter().zip(has_more);
+            state.ends.extend(ends.map(|(&end, more)| if more { end.max(now) } else { end }));
+        }
+        let awaited = self.open().fold(0, |awaited, job| awaited | self.jobs.jobs[job].before);
+        for (job, place) in self.places.iter().enumerate() {
+            if let Some(place) = place && awaited >> job & 1 == 1 {
+                state.ends.push(place.end.max(now));
+            }
+        }
+        for class in 0..self.jobs.classes.len() {
+            self.describe(class, &mut state);
+        }
+        state
+    }
+
+    /// Adds the touched nodes of a class, in an order that depends on their contents alone.
+    fn describe(&self, class: usize, state: &mut State) {
+        let flat = |profile: &super::super::profile::Profile| {
+            let mut flat = Vec::new();
+            for (time, free) in profile.steps_from(self.last.0) {
+                flat.push(time);
+                flat.extend_from_slice(free);
+            }
+            flat
+        };
+        let mut all: Vec<Vec<i64>> = self.nodes.touched(class).iter().map(flat).collect();
+        if self.jobs.classes[class].size <= 64 {
+            let base = flat(&self.jobs.classes[class].base);
+            all.resize(self.jobs.classes[class].size, base);
+        }
+        all.sort_unstable_by(|one, other| one[1..].cmp(&other[1..]));
+        for node in all {
+            state.steps.push((node.len() / (self.jobs.stride + 1)) as u32);
+            state.nodes.extend(node);
+        }
+    }
+
+    /// A complete plan: offers it where it is better.
+    fn record(&mut self) {
+        let weighted = |(&weight, &end): (&i64, &Millis)| weight * end;
+        let objective = if self.jobs.is_flow {
+            self.flow
+        } else {
+            self.jobs.batches.iter().zip(&self.ends).map(weighted).sum()
+        };
+        if objective > self.limit {
+            return;
+        }
+        let instance = self.search.instance;
+        let mut schedule = Schedule::default();
+        schedule.clear(instance.copies());
+        for (copy, place) in self.places.iter().enumerate() {
+            let Some(place) = place else { continue };
+            let mut nodes = Vec::new();
+            for pick in place.picks.each() {
+                let node = instance.problem.classes[pick.class].nodes[pick.node];
+                nodes.extend((0..pick.pods).map(|_| node));
+            }
+            schedule.place(copy, self.jobs.ways[place.way].mode, (place.start, place.end), nodes);
+        }
+        let score = Score::of(instance, &schedule);
+        self.search.offer(score, schedule, Algorithm::Exact);
+        self.limit = objective - 1;
+    }
+}
