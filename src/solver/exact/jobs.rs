@@ -14,9 +14,9 @@ pub(super) const MOST_JOBS: usize = 64;
 /// Sums of weight x time stay below this, so that floats hold them exactly.
 const LARGEST: i128 = 1 << 52;
 
-/// A timed problem of at most [`MOST_JOBS`] copies.
+/// At most [`MOST_JOBS`] copies of a timed problem that share nodes with no others.
 pub(super) struct Jobs {
-    /// By copy; predecessors come first.
+    /// Predecessors come first.
     pub jobs: Vec<Job>,
     /// All ways of the first job, then all of the second, ...
     pub ways: Vec<Way>,
@@ -28,8 +28,11 @@ pub(super) struct Jobs {
     pub is_flow: bool,
 }
 
-/// One copy.
+/// One copy; what it waits for are indices of jobs.
+#[derive(Clone)]
 pub(super) struct Job {
+    /// Index into `Instance::task_of`.
+    pub copy: usize,
     pub batch: usize,
     pub weight: i64,
     /// No earlier start, whatever the others do.
@@ -45,7 +48,7 @@ pub(super) struct Job {
 }
 
 /// A mode with its duration: on one class, or for a gang on several of which the slowest is used.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Way {
     pub job: usize,
     /// Index into `TaskView::modes`.
@@ -57,7 +60,7 @@ pub(super) struct Way {
 }
 
 /// A class that a way may use.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Lane {
     pub class: usize,
     /// Whether a pod alone takes as long as the whole way; one such class is always used.
@@ -65,6 +68,7 @@ pub(super) struct Lane {
 }
 
 /// Equal nodes.
+#[derive(Clone)]
 pub(super) struct Class {
     pub size: usize,
     pub base: Profile,
@@ -72,47 +76,106 @@ pub(super) struct Class {
     pub capacity: Vec<f64>,
 }
 
+/// Copies that have nothing to do with the copies of other parts: they share no class and no order.
+pub(super) fn parts(instance: &Instance) -> Vec<Vec<usize>> {
+    let classes = instance.problem.classes.len();
+    let mut leader: Vec<usize> = (0..classes + instance.tasks.len()).collect();
+    fn find(leader: &[usize], mut one: usize) -> usize {
+        while leader[one] != one {
+            one = leader[one];
+        }
+        one
+    }
+    for (index, task) in instance.tasks.iter().enumerate() {
+        let pool = &instance.pools[task.pool].classes;
+        let others = pool.iter().copied().chain(task.after.iter().map(|&before| classes + before));
+        for other in others {
+            let (one, other) = (find(&leader, classes + index), find(&leader, other));
+            leader[one] = other;
+        }
+    }
+    let mut parts = std::collections::BTreeMap::<usize, Vec<usize>>::new();
+    for (copy, &task) in instance.task_of.iter().enumerate() {
+        parts.entry(find(&leader, classes + task)).or_default().push(copy);
+    }
+    let mut parts: Vec<Vec<usize>> = parts.into_values().collect();
+    parts.sort_by_key(|part| (part.len(), part[0]));
+    parts
+}
+
 impl Jobs {
-    /// `None` where the numbers are too many or too large.
-    pub fn read(instance: &Instance) -> Option<Self> {
-        let goal = instance.problem.goal;
-        if instance.copies() > MOST_JOBS || instance.tasks.iter().any(|task| task.modes.is_empty()) {
+    /// Reads a part; `None` where the numbers are too many or too large.
+    pub fn read(instance: &Instance, part: &[usize]) -> Option<Self> {
+        let is_empty = |&copy: &usize| instance.task(copy).modes.is_empty();
+        if part.len() > MOST_JOBS || part.iter().any(is_empty) {
             return None;
         }
-        let kept = scarce(instance);
+        let kept = scarce(instance, part);
         let mut all = Self {
             jobs: Vec::new(),
             ways: Vec::new(),
             classes: Vec::new(),
             stride: kept.len(),
             batches: instance.problem.batches.iter().map(|batch| batch.weight.max(0)).collect(),
-            is_flow: goal == Goal::FlowTime,
+            is_flow: instance.problem.goal == Goal::FlowTime,
         };
         for view in &instance.classes {
             let base = view.base.project(&kept);
-            let most = |resource: usize| base.steps_from(0).map(|(_, free)| free[resource]).max();
-            let capacity = |resource| most(resource).unwrap_or(0).max(0) as f64 * view.size as f64;
-            let capacity = (0..kept.len()).map(capacity).collect();
-            all.classes.push(Class { size: view.size, base, capacity });
+            all.classes.push(Class::new(view.size, base, kept.len()));
         }
-        for copy in 0..instance.copies() {
+        for &copy in part {
             all.read_copy(instance, copy, &kept);
         }
         all.link_twins(instance);
         (all.horizon()?.checked_mul(all.weight())? < LARGEST).then_some(all)
     }
 
+    /// Some of the jobs on one node of a class; none of them waits for another.
+    pub fn on_one_node(&self, set: u64, class: usize) -> Self {
+        let mut own = Self {
+            jobs: Vec::new(),
+            ways: Vec::new(),
+            classes: self.classes.clone(),
+            stride: self.stride,
+            batches: self.batches.clone(),
+            is_flow: self.is_flow,
+        };
+        for (index, view) in own.classes.iter_mut().enumerate() {
+            *view = Class::new(usize::from(index == class), view.base.clone(), self.stride);
+        }
+        let mut index = vec![None; self.jobs.len()];
+        for job in (0..self.jobs.len()).filter(|job| set >> job & 1 == 1) {
+            let first = own.ways.len();
+            let is_here = |way: &&Way| way.lanes.iter().all(|lane| lane.class == class);
+            let ways = self.ways[self.jobs[job].ways.clone()].iter().filter(is_here);
+            own.ways.extend(ways.map(|way| Way { job: own.jobs.len(), ..way.clone() }));
+            let mut twin = self.jobs[job].twin;
+            while let Some(other) = twin.filter(|&other| index[other].is_none()) {
+                twin = self.jobs[other].twin;
+            }
+            index[job] = Some(own.jobs.len());
+            own.jobs.push(Job {
+                twin: twin.and_then(|twin| index[twin]),
+                ways: first..own.ways.len(),
+                least: own.ways[first..].iter().map(|way| way.duration).min().unwrap_or(0),
+                ..self.jobs[job].clone()
+            });
+        }
+        own
+    }
+
     fn read_copy(&mut self, instance: &Instance, copy: usize, kept: &[usize]) {
         let task = instance.task(copy);
-        let first = self.ways.len();
+        let (index, first) = (self.jobs.len(), self.ways.len());
         for (mode, view) in task.modes.iter().enumerate() {
-            for way in ways_of(copy, mode, view, kept) {
+            for way in ways_of(index, mode, view, kept) {
                 if !self.ways[first..].iter().any(|other| other.is_no_worse(&way)) {
                     self.ways.push(way);
                 }
             }
         }
         let mut job = Job {
+            copy,
             batch: task.batch,
             weight: task.weight,
             head: task.release,
@@ -121,9 +184,11 @@ impl Jobs {
             ways: first..self.ways.len(),
             least: self.ways[first..].iter().map(|way| way.duration).min().unwrap_or(0),
         };
-        for before in task.after.iter().flat_map(|&task| instance.tasks[task].copies.clone()) {
-            job.before |= 1 << before;
-            job.head = job.head.max(self.jobs[before].head.saturating_add(self.jobs[before].least));
+        for (index, before) in self.jobs.iter().enumerate() {
+            if task.after.contains(&instance.task_of[before.copy]) {
+                job.before |= 1 << index;
+                job.head = job.head.max(before.head.saturating_add(before.least));
+            }
         }
         self.jobs.push(job);
     }
@@ -138,14 +203,15 @@ impl Jobs {
 
     fn are_equal(&self, instance: &Instance, one: usize, other: usize) -> bool {
         let links = |task: &TaskView| (task.after.clone(), task.successors.clone(), task.release);
-        if instance.task_of[one] == instance.task_of[other] {
+        let (first, second) = (&self.jobs[one], &self.jobs[other]);
+        let tasks = (instance.task_of[first.copy], instance.task_of[second.copy]);
+        if tasks.0 == tasks.1 {
             return true;
         }
-        let (first, second) = (&self.jobs[one], &self.jobs[other]);
         let counts = if self.is_flow { first.weight == second.weight } else { first.batch == second.batch };
         let ways = (&self.ways[first.ways.clone()], &self.ways[second.ways.clone()]);
         counts
-            && links(instance.task(one)) == links(instance.task(other))
+            && links(&instance.tasks[tasks.0]) == links(&instance.tasks[tasks.1])
             && ways.0.len() == ways.1.len()
             && ways.0.iter().zip(ways.1).all(|(one, other)| one.is_like(other))
     }
@@ -162,6 +228,14 @@ impl Jobs {
     fn weight(&self) -> i128 {
         let jobs = self.jobs.iter().map(|job| i128::from(job.weight) + 1);
         jobs.chain(self.batches.iter().map(|&weight| i128::from(weight))).sum()
+    }
+}
+
+impl Class {
+    fn new(size: usize, base: Profile, resources: usize) -> Self {
+        let most = |resource: usize| base.steps_from(0).map(|(_, free)| free[resource]).max();
+        let capacity = |resource| most(resource).unwrap_or(0).max(0) as f64 * size as f64;
+        Self { size, capacity: (0..resources).map(capacity).collect(), base }
     }
 }
 
@@ -212,13 +286,13 @@ fn ways_of(job: usize, mode: usize, view: &ModeView, kept: &[usize]) -> Vec<Way>
 /// The resources that can be scarce. One is not where all copies together fit on any node, and not where
 /// another one, x, is always as scarce: with c the largest ratio of what a pod uses of it and of x, the room
 /// of x allows at most c x free(x) of it, which is free.
-fn scarce(instance: &Instance) -> Vec<usize> {
+fn scarce(instance: &Instance, part: &[usize]) -> Vec<usize> {
     let resources = instance.problem.resources.len();
     let mut kept: Vec<usize> = Vec::new();
-    let mut open: Vec<usize> = (0..resources).filter(|&resource| !is_plenty(instance, resource)).collect();
+    let mut open: Vec<usize> = (0..resources).filter(|&resource| !is_plenty(instance, part, resource)).collect();
     while let Some(resource) = open.pop() {
         let mut others = kept.iter().chain(&open);
-        if !others.any(|&other| follows(instance, resource, other)) {
+        if !others.any(|&other| follows(instance, part, resource, other)) {
             kept.push(resource);
         }
     }
@@ -226,17 +300,17 @@ fn scarce(instance: &Instance) -> Vec<usize> {
     kept
 }
 
-fn is_plenty(instance: &Instance, resource: usize) -> bool {
+fn is_plenty(instance: &Instance, part: &[usize], resource: usize) -> bool {
     let all = |mode: &ModeView| i128::from(mode.pods) * i128::from(mode.request.usage[resource]);
-    let most = |task: &TaskView| task.modes.iter().map(all).max().unwrap_or(0) * task.copies.len() as i128;
-    let total: i128 = instance.tasks.iter().map(most).sum();
+    let most = |&copy: &usize| instance.task(copy).modes.iter().map(all).max().unwrap_or(0);
+    let total: i128 = part.iter().map(most).sum();
     let mut frees = instance.classes.iter().flat_map(|class| class.base.steps_from(0));
     total == 0 || frees.all(|(_, free)| i128::from(free[resource]) >= total)
 }
 
-fn follows(instance: &Instance, resource: usize, other: usize) -> bool {
+fn follows(instance: &Instance, part: &[usize], resource: usize, other: usize) -> bool {
     let (mut most, mut per) = (0i128, 1i128);
-    for mode in instance.tasks.iter().flat_map(|task| &task.modes) {
+    for mode in part.iter().flat_map(|&copy| &instance.task(copy).modes) {
         let (usage, others) = (mode.request.usage[resource], mode.request.usage[other]);
         if usage > 0 && others == 0 {
             return false;

@@ -9,8 +9,6 @@
 //! A node is left where its tariff proves that nothing better is below, where some copy could have run in the
 //! room left idle (it would end sooner), and where the memo knows a state that is no worse.
 
-use std::collections::BTreeSet;
-
 use crate::model::{Algorithm, Millis};
 
 use super::super::schedule::Schedule;
@@ -28,6 +26,8 @@ const PACE: u64 = 64;
 pub(super) struct Tree<'t, 's, 'a> {
     jobs: &'t Jobs,
     search: &'s mut Search<'a>,
+    /// The best plan so far, with the copies of other parts.
+    schedule: &'s mut Schedule,
     tariff: &'t Tariff,
     nodes: Nodes<'t>,
     memo: Memo,
@@ -74,10 +74,11 @@ struct Outlook {
 }
 
 impl<'t, 's, 'a> Tree<'t, 's, 'a> {
-    pub fn new(jobs: &'t Jobs, tariff: &'t Tariff, search: &'s mut Search<'a>, limit: i64, most_nodes: u64) -> Self {
+    pub fn new(jobs: &'t Jobs, tariff: &'t Tariff, search: &'s mut Search<'a>, schedule: &'s mut Schedule, limit: i64, most_nodes: u64) -> Self {
         Self {
             jobs,
             search,
+            schedule,
             tariff,
             nodes: Nodes::new(jobs),
             memo: Memo::default(),
@@ -97,7 +98,7 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         }
     }
 
-    /// Searches everything; whether it could.
+    /// Searches everything; whether it could. Better plans replace the schedule.
     pub fn search(mut self) -> bool {
         self.expand();
         if std::env::var("EXACT_DEBUG").is_ok() {
@@ -421,19 +422,18 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
             return;
         }
         let instance = self.search.instance;
-        let mut schedule = Schedule::default();
-        schedule.clear(instance.copies());
-        for (copy, place) in self.places.iter().enumerate() {
+        for (job, place) in self.jobs.jobs.iter().zip(&self.places) {
             let Some(place) = place else { continue };
             let mut nodes = Vec::new();
             for pick in place.picks.each() {
                 let node = instance.problem.classes[pick.class].nodes[pick.node];
                 nodes.extend((0..pick.pods).map(|_| node));
             }
-            schedule.place(copy, self.jobs.ways[place.way].mode, (place.start, place.end), nodes);
+            let mode = self.jobs.ways[place.way].mode;
+            self.schedule.place(job.copy, mode, (place.start, place.end), nodes);
         }
-        let score = Score::of(instance, &schedule);
-        self.search.offer(score, schedule, Algorithm::Exact);
+        let score = Score::of(instance, self.schedule);
+        self.search.offer(score, self.schedule.clone(), Algorithm::Exact);
         self.limit = objective - 1;
     }
 }
