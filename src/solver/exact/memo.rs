@@ -26,31 +26,54 @@ pub(super) struct State {
     pub steps: Vec<u32>,
 }
 
+/// A state that was kept, with what came of it.
+struct Known {
+    state: State,
+    id: u64,
+    is_clean: bool,
+}
+
 #[derive(Default)]
 pub(super) struct Memo {
-    states: HashMap<u64, Vec<State>, BuildHasherDefault<DefaultHasher>>,
+    states: HashMap<u64, Vec<Known>, BuildHasherDefault<DefaultHasher>>,
     count: usize,
     numbers: usize,
+    next: u64,
 }
 
 impl Memo {
-    /// Whether the state need not be searched; otherwise it is kept.
-    pub fn knows(&mut self, placed: u64, stride: usize, state: State) -> bool {
+    /// Whether the state need not be searched: then whether the one that covers it is clean.
+    pub fn covers(&self, placed: u64, stride: usize, state: &State) -> Option<bool> {
+        let alike = self.states.get(&placed)?;
+        let known = alike.iter().find(|known| known.state.covers(state, stride))?;
+        Some(known.is_clean)
+    }
+
+    /// Keeps a state that is going to be searched, and returns its number.
+    pub fn keep(&mut self, placed: u64, state: State) -> u64 {
         let is_full = self.count >= MOST_STATES || self.numbers >= MOST_NUMBERS;
         let alike = self.states.entry(placed).or_default();
-        if alike.iter().any(|known| known.covers(&state, stride)) {
-            return true;
-        }
+        self.next += 1;
         if alike.len() >= MOST_ALIKE || is_full {
-            let Some(old) = alike.first() else { return false };
-            self.numbers -= old.nodes.len() + old.ends.len();
+            if alike.is_empty() {
+                return self.next;
+            }
+            let old = alike.remove(0);
+            self.numbers -= old.state.nodes.len() + old.state.ends.len();
             self.count -= 1;
-            alike.remove(0);
         }
         self.count += 1;
         self.numbers += state.nodes.len() + state.ends.len();
-        alike.push(state);
-        false
+        alike.push(Known { state, id: self.next, is_clean: false });
+        self.next
+    }
+
+    /// The state was searched, and the nodes of a class might have been one.
+    pub fn is_clean(&mut self, placed: u64, id: u64) {
+        let mut known = self.states.get_mut(&placed).into_iter().flatten();
+        if let Some(known) = known.find(|known| known.id == id) {
+            known.is_clean = true;
+        }
     }
 }
 

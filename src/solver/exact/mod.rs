@@ -4,6 +4,7 @@ mod jobs;
 mod memo;
 mod nodes;
 mod places;
+mod pools;
 mod tariff;
 mod tree;
 

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::model::Millis;
 
-use super::jobs::{Jobs, Way};
+use super::jobs::Way;
 use super::nodes::{Nodes, Pick};
 
 /// Beyond so many spreads of one way of a gang the enumeration is not complete.
-const MOST_SPREADS: usize = 512;
+const MOST_SPREADS: usize = 4096;
+/// So many steps are made at most to find them.
+const MOST_STEPS: usize = 20_000;
 
 /// One choice.
 #[derive(Clone, Debug)]
@@ -40,13 +42,14 @@ impl Picks {
 pub(super) struct Found {
     /// The earliest start of all.
     pub soonest: Millis,
-    /// Whether no place is missing.
+    /// Whether every start with a place has one at least.
     pub is_complete: bool,
+    /// Whether no place is missing.
+    pub has_all: bool,
 }
 
 /// Offers all places of a way that start at `from` or later and before `until`.
 pub(super) fn each(
-    jobs: &Jobs,
     nodes: &Nodes,
     kinds: &[Vec<usize>],
     way: &Way,
@@ -54,7 +57,7 @@ pub(super) fn each(
     offer: &mut impl FnMut(Millis, Picks),
 ) -> Found {
     if way.pods > 1 {
-        return gang(jobs, nodes, way, (from, until), offer);
+        return gang(nodes, way, (from, until), offer);
     }
     let class = way.lanes[0].class;
     let mut soonest = Millis::MAX;
@@ -67,7 +70,7 @@ pub(super) fn each(
             }
         }
     }
-    Found { soonest, is_complete: true }
+    Found { soonest, is_complete: true, has_all: true }
 }
 
 /// A node with the pods that fit on it at each of the starts looked at.
@@ -83,7 +86,6 @@ struct Room {
 /// A gang may start when something changes. At each such time every spread is offered that does not fit at
 /// an earlier one; on nodes of one kind the pods do not increase from node to node.
 fn gang(
-    jobs: &Jobs,
     nodes: &Nodes,
     way: &Way,
     (from, until): (Millis, Millis),
@@ -95,8 +97,7 @@ fn gang(
         let steps = nodes.profile(room.class, room.node).steps_from(from);
         times.extend(steps.map(|(time, _)| time));
     }
-    let _ = jobs;
-    let mut found = Found { soonest: Millis::MAX, is_complete: true };
+    let mut found = Found { soonest: Millis::MAX, is_complete: true, has_all: true };
     for (index, &time) in times.iter().enumerate() {
         let mut total = 0u64;
         for room in &mut rooms {
@@ -113,9 +114,11 @@ fn gang(
         if time >= until {
             break;
         }
-        let mut spreads = Spreads { rooms: &rooms, at: index, picked: Vec::new(), left: MOST_SPREADS };
+        let mut spreads = Spreads { rooms: &rooms, at: index, picked: Vec::new(), left: MOST_SPREADS, steps: MOST_STEPS };
         spreads.spread(0, way.pods, &mut |picks| offer(time, Picks::Many(picks)));
-        found.is_complete &= spreads.left > 0;
+        let (is_all, is_some) = (spreads.left > 0 && spreads.steps > 0, spreads.left < MOST_SPREADS);
+        found.has_all &= is_all;
+        found.is_complete &= is_all || is_some;
     }
     found
 }
@@ -150,13 +153,15 @@ struct Spreads<'r> {
     at: usize,
     picked: Vec<(usize, u32)>,
     left: usize,
+    steps: usize,
 }
 
 impl Spreads<'_> {
     fn spread(&mut self, next: usize, pods: u32, offer: &mut impl FnMut(Vec<Pick>)) {
-        if self.left == 0 {
+        if self.left == 0 || self.steps == 0 {
             return;
         }
+        self.steps -= 1;
         if pods == 0 {
             self.finish(offer);
             return;

@@ -5,6 +5,10 @@
 //! after `now` (Lagrangian relaxation: Fisher 1981; time-indexed: Sousa and Wolsey 1992). A deadline for every
 //! copy is impossible where with w = 0 the right side is above 0.
 //!
+//! Where j waits for i, a price mu >= 0 on (end of i) - (start of j) <= 0 adds mu C to the cost of i and takes
+//! mu S from that of j. The mu of a copy's predecessors together stay below its weight of ends, so that no
+//! cost falls for ever.
+//!
 //! The prices are learnt once, by subgradient steps for the whole problem. For each way a table holds the
 //! least cost over all starts from a time on, so that the bound of a tree node is a sum of looked up values.
 
@@ -16,6 +20,8 @@ use super::jobs::{Jobs, Way};
 const CELLS: usize = 128;
 /// Entries of a way's table for each cell.
 const FINE: usize = 8;
+/// A wait is measured in so many cells, so that its slope is as large as those of the room.
+const WAIT: f64 = 16.0;
 /// Steps without a better bound after which the prices go back to the best ones.
 const PATIENCE: usize = 12;
 
@@ -24,6 +30,8 @@ pub(super) struct Tariff {
     /// For each class and resource the price of one unit from 0 until each cell ends.
     paid: Vec<Vec<f64>>,
     floors: Vec<Floor>,
+    /// (before, after, price of waiting for a millisecond)
+    pub waits: Vec<(usize, usize, f64)>,
     /// What all copies cost at least, less all room: the bound at the root.
     pub bound: f64,
     /// More than all errors of rounding in a bound.
@@ -36,9 +44,24 @@ struct Floor {
     entries: Vec<f64>,
     /// No start that is a millisecond later costs more than this more.
     slope: f64,
-    /// Beyond the table: cost = weight x end.
-    weight: f64,
+    /// Beyond the table nothing costs but time.
+    pace: Pace,
     duration: f64,
+}
+
+/// What time costs a copy.
+#[derive(Clone, Copy, Default)]
+struct Pace {
+    /// For each millisecond until its end.
+    end: f64,
+    /// Comes back for each millisecond until its start; at most `end`.
+    start: f64,
+}
+
+impl Pace {
+    fn cost(self, start: f64, duration: f64) -> f64 {
+        self.end * (start + duration) - self.start * start
+    }
 }
 
 /// What is to be proved.
@@ -58,7 +81,6 @@ pub(super) struct Aim<'a> {
 /// A way on one class, as a buyer of room.
 struct Lane {
     way: usize,
-    weight: f64,
     head: f64,
     latest: f64,
     duration: f64,
@@ -69,11 +91,24 @@ struct Lane {
 struct Deal {
     bound: f64,
     excess: Vec<Vec<f64>>,
+    /// For each wait how far the end lies behind the start, in cells.
+    late: Vec<f64>,
+}
+
+/// Prices of capacity for each curve and cell, and of waits for a cell.
+#[derive(Clone)]
+struct Prices {
+    room: Vec<Vec<f64>>,
+    waits: Vec<f64>,
 }
 
 struct Market<'a> {
     jobs: &'a Jobs,
     lanes: Vec<Lane>,
+    /// The weight of each job's end.
+    weights: Vec<f64>,
+    /// (before, after)
+    waits: Vec<(usize, usize)>,
     /// Range of lanes of each job.
     buyers: Vec<std::ops::Range<usize>>,
     capacity: Vec<f64>,
@@ -86,7 +121,7 @@ impl Tariff {
     /// Prices for all copies; `None` where the budget ends.
     pub fn learn(jobs: &Jobs, aim: Aim, mut is_over: impl FnMut() -> bool) -> Option<Self> {
         let market = Market::new(jobs, aim);
-        let mut prices = market.first(aim);
+        let mut prices = Prices { room: market.first(aim), waits: vec![0.0; market.waits.len()] };
         let mut best = (f64::NEG_INFINITY, prices.clone());
         let (mut pace, mut stalled) = (1.0, 0);
         for round in 0..aim.rounds {
@@ -104,12 +139,11 @@ impl Tariff {
                 prices.clone_from(&best.1);
                 continue;
             }
-            let length: f64 = deal.excess.iter().flatten().map(|excess| excess * excess).sum();
+            let slopes = deal.excess.iter().flatten().chain(&deal.late);
+            let length: f64 = slopes.map(|slope| slope * slope).sum();
             let target = if aim.is_flow { aim.target } else { best.0 + 0.02 };
             let step = pace * (target - deal.bound).max(0.0) / length.max(f64::MIN_POSITIVE);
-            for (price, excess) in prices.iter_mut().flatten().zip(deal.excess.iter().flatten()) {
-                *price = (*price + step * excess).max(0.0);
-            }
+            market.follow(&mut prices, &deal, step);
         }
         Some(market.tariff(&best.1))
     }
@@ -131,7 +165,7 @@ impl Tariff {
         let at = time / self.width * FINE as f64;
         let entry = at as usize;
         if entry + 1 >= floor.entries.len() {
-            return floor.weight * (time + floor.duration);
+            return floor.pace.cost(time, floor.duration);
         }
         if floor.entries[entry + 1] == f64::INFINITY {
             return floor.entries[entry];
@@ -148,6 +182,8 @@ impl<'a> Market<'a> {
         let mut market = Self {
             jobs,
             lanes: Vec::new(),
+            weights: jobs.jobs.iter().map(|job| if aim.is_flow { job.weight as f64 } else { 0.0 }).collect(),
+            waits: Vec::new(),
             buyers: Vec::new(),
             capacity: capacity.collect(),
             room: Vec::new(),
@@ -157,8 +193,10 @@ impl<'a> Market<'a> {
             let first = market.lanes.len();
             for way in job.ways.clone() {
                 let latest = aim.latest[index];
-                market.add_lanes(way, &jobs.ways[way], aim.is_flow.then_some(job.weight), job.head, latest);
+                market.add_lanes(way, &jobs.ways[way], aim.is_flow, job.head, latest);
             }
+            let before = (0..index).filter(|before| job.before >> before & 1 == 1);
+            market.waits.extend(before.map(|before| (before, index)));
             market.buyers.push(first..market.lanes.len());
         }
         for (curve, &capacity) in market.capacity.iter().enumerate() {
@@ -167,7 +205,7 @@ impl<'a> Market<'a> {
         market
     }
 
-    fn add_lanes(&mut self, way: usize, view: &Way, weight: Option<i64>, head: Millis, latest: f64) {
+    fn add_lanes(&mut self, way: usize, view: &Way, is_flow: bool, head: Millis, latest: f64) {
         for lane in &view.lanes {
             let share = |(resource, &usage): (usize, &i64)| {
                 let curve = lane.class * self.jobs.stride + resource;
@@ -177,9 +215,8 @@ impl<'a> Market<'a> {
             let shares = view.request.usage.iter().enumerate().filter_map(share).collect();
             self.lanes.push(Lane {
                 way,
-                weight: weight.unwrap_or(0) as f64,
                 head: head as f64,
-                latest: if weight.is_some() { f64::INFINITY } else { latest - view.duration as f64 },
+                latest: if is_flow { f64::INFINITY } else { latest - view.duration as f64 },
                 duration: view.duration as f64,
                 shares,
             });
@@ -214,18 +251,52 @@ impl<'a> Market<'a> {
         sums[CELLS + 1..].fill(last);
     }
 
-    fn deal(&self, prices: &[Vec<f64>]) -> Deal {
+    /// What time costs each job.
+    fn paces(&self, waits: &[f64]) -> Vec<Pace> {
+        let mut paces: Vec<Pace> = self.weights.iter().map(|&end| Pace { end, start: 0.0 }).collect();
+        for (&(before, after), price) in self.waits.iter().zip(waits) {
+            paces[before].end += price / (WAIT * self.width);
+            paces[after].start += price / (WAIT * self.width);
+        }
+        paces
+    }
+
+    /// A step along the slopes, back to prices that are allowed.
+    fn follow(&self, prices: &mut Prices, deal: &Deal, step: f64) {
+        let room = prices.room.iter_mut().flatten().zip(deal.excess.iter().flatten());
+        for (price, slope) in room.chain(prices.waits.iter_mut().zip(&deal.late)) {
+            *price = (*price + step * slope).max(0.0);
+        }
+        // What waits for a copy comes after it, so its weight is known before it is used.
+        for job in (0..self.weights.len()).rev() {
+            let sum = |waits: &[f64], of: fn(&(usize, usize)) -> usize| -> f64 {
+                let own = self.waits.iter().zip(waits).filter(|(wait, _)| of(wait) == job);
+                own.map(|(_, price)| price).sum()
+            };
+            let most = 0.999 * (self.weights[job] * self.width * WAIT + sum(&prices.waits, |wait| wait.0));
+            let all = sum(&prices.waits, |wait| wait.1);
+            if all > most {
+                let own = self.waits.iter().zip(&mut prices.waits).filter(|(wait, _)| wait.1 == job);
+                own.for_each(|(_, price)| *price *= most / all);
+            }
+        }
+    }
+
+    fn deal(&self, prices: &Prices) -> Deal {
+        let paces = self.paces(&prices.waits);
+        let mut starts = vec![(0.0, 0.0); self.buyers.len()];
+        let prices = &prices.room;
         let paid: Vec<Vec<f64>> = prices.iter().map(|prices| cumulate(prices)).collect();
         let mut excess: Vec<Vec<f64>> = self.room.iter().map(|room| room.iter().map(|room| -room).collect()).collect();
         let rent: f64 = prices.iter().flatten().zip(self.room.iter().flatten()).map(|(price, room)| price * room).sum();
         let mut bound = -rent;
         let mut sums = Vec::new();
-        for buyer in &self.buyers {
+        for (job, buyer) in self.buyers.iter().enumerate() {
             let mut best = (f64::INFINITY, 0.0, buyer.start);
             for index in buyer.clone() {
                 let lane = &self.lanes[index];
                 self.sums(lane, &paid, &mut sums);
-                each_offer(lane, &sums, self.width, |start, cost| {
+                each_offer(lane, paces[job], &sums, self.width, |start, cost| {
                     if cost < best.0 {
                         best = (cost, start, index);
                     }
@@ -233,6 +304,7 @@ impl<'a> Market<'a> {
             }
             bound += best.0;
             if let Some(lane) = self.lanes.get(best.2) {
+                starts[job] = (best.1, best.1 + lane.duration);
                 let (first, last) = (best.1 / self.width, (best.1 + lane.duration) / self.width);
                 for &(curve, share) in &lane.shares {
                     let cells = excess[curve].iter_mut().enumerate();
@@ -242,26 +314,32 @@ impl<'a> Market<'a> {
                 }
             }
         }
-        Deal { bound, excess }
+        let late = |&(before, after): &(usize, usize)| (starts[before].1 - starts[after].0) / (WAIT * self.width);
+        Deal { bound, excess, late: self.waits.iter().map(late).collect() }
     }
 
-    fn tariff(&self, prices: &[Vec<f64>]) -> Tariff {
+    fn tariff(&self, all: &Prices) -> Tariff {
+        let prices = &all.room;
+        let paces = self.paces(&all.waits);
+        let wait = |(&(before, after), price): (&(usize, usize), &f64)| (before, after, price / (WAIT * self.width));
         let paid: Vec<Vec<f64>> = prices.iter().map(|prices| cumulate(prices)).collect();
         let mut floors = vec![Floor::default(); self.jobs.ways.len()];
         let mut sums = Vec::new();
         for lane in &self.lanes {
             self.sums(lane, &paid, &mut sums);
-            floors[lane.way].join(lane, &sums, self.width, prices);
+            floors[lane.way].join(lane, paces[self.jobs.ways[lane.way].job], &sums, self.width, prices);
         }
         let rent: f64 = prices.iter().flatten().sum();
-        let bound = self.deal(prices).bound;
+        let turnover = all.waits.iter().sum::<f64>() * CELLS as f64 / WAIT;
+        let bound = self.deal(all).bound;
         let unit = |(paid, capacity): (Vec<f64>, &f64)| paid.iter().map(|paid| paid / capacity.max(1.0)).collect();
         Tariff {
             width: self.width,
             paid: paid.into_iter().zip(&self.capacity).map(unit).collect(),
             floors,
+            waits: self.waits.iter().zip(&all.waits).map(wait).collect(),
             bound,
-            margin: 1e-9 * (rent + if bound.is_finite() { bound.abs() } else { 0.0 }),
+            margin: 1e-9 * (rent + turnover + if bound.is_finite() { bound.abs() } else { 0.0 }),
         }
     }
 }
@@ -299,7 +377,7 @@ fn cumulate(prices: &[f64]) -> Vec<f64> {
 
 /// Offers every start at which the cost may be least: it is piecewise linear, with corners only where a start
 /// or an end meets a border of cells.
-fn each_offer(lane: &Lane, sums: &[f64], width: f64, mut offer: impl FnMut(f64, f64)) {
+fn each_offer(lane: &Lane, pace: Pace, sums: &[f64], width: f64, mut offer: impl FnMut(f64, f64)) {
     let (length, first) = (lane.duration / width, lane.head / width);
     let whole = (length as usize).min(CELLS);
     let part = if length >= CELLS as f64 { 0.0 } else { length - whole as f64 };
@@ -309,7 +387,7 @@ fn each_offer(lane: &Lane, sums: &[f64], width: f64, mut offer: impl FnMut(f64, 
     };
     let mut offer_at = |start: f64, price: f64| {
         if start >= lane.head && start <= lane.latest {
-            offer(start, lane.weight * (start + lane.duration) + price);
+            offer(start, pace.cost(start, lane.duration) + price);
         }
     };
     offer_at(lane.head, at(first + length) - at(first));
@@ -331,10 +409,10 @@ fn each_offer(lane: &Lane, sums: &[f64], width: f64, mut offer: impl FnMut(f64, 
 
 impl Floor {
     /// Takes in what the way costs on one more class.
-    fn join(&mut self, lane: &Lane, sums: &[f64], width: f64, prices: &[Vec<f64>]) {
+    fn join(&mut self, lane: &Lane, pace: Pace, sums: &[f64], width: f64, prices: &[Vec<f64>]) {
         let entries = CELLS * FINE + 1;
         let fine = width / FINE as f64;
-        self.weight = lane.weight;
+        self.pace = pace;
         self.duration = lane.duration;
         if self.entries.is_empty() {
             self.entries.resize(entries, f64::INFINITY);
@@ -350,9 +428,9 @@ impl Floor {
                 continue;
             }
             let price = at((start + lane.duration) / width) - at(start / width);
-            *least = lane.weight * (start + lane.duration) + price;
+            *least = pace.cost(start, lane.duration) + price;
         }
-        each_offer(lane, sums, width, |start, cost| {
+        each_offer(lane, pace, sums, width, |start, cost| {
             let entry = ((start / fine) as usize).min(entries - 1);
             least[entry] = least[entry].min(cost);
         });
@@ -363,7 +441,7 @@ impl Floor {
             *known = known.min(*own);
         }
         let rise = lane.shares.iter().map(|&(curve, share)| share * largest_rise(&prices[curve]) / width);
-        self.slope = self.slope.max(lane.weight + rise.sum::<f64>());
+        self.slope = self.slope.max(pace.end - pace.start + rise.sum::<f64>());
     }
 }
 

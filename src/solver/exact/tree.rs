@@ -18,6 +18,7 @@ use super::jobs::Jobs;
 use super::memo::{Memo, State};
 use super::nodes::Nodes;
 use super::places::{self, Place};
+use super::pools::Pools;
 use super::tariff::Tariff;
 
 /// Nodes of the tree between two looks at the budget.
@@ -31,6 +32,7 @@ pub(super) struct Tree<'t, 's, 'a> {
     tariff: &'t Tariff,
     nodes: Nodes<'t>,
     memo: Memo,
+    pools: Option<Pools>,
     /// The copies with a place, one bit each.
     placed: u64,
     places: Vec<Option<Place>>,
@@ -60,6 +62,11 @@ struct Level {
     soonest: Vec<Millis>,
     /// The latest end of each copy.
     latest: Vec<Millis>,
+    /// No start of each copy is earlier, whatever the room.
+    from: Vec<Millis>,
+    /// Ways with places that were left out.
+    cut: Vec<usize>,
+    is_clean: bool,
     outlooks: Vec<Outlook>,
     counts: Vec<usize>,
 }
@@ -82,6 +89,7 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
             tariff,
             nodes: Nodes::new(jobs),
             memo: Memo::default(),
+            pools: Pools::new(jobs),
             placed: 0,
             places: vec![None; jobs.jobs.len()],
             last: (0, 0),
@@ -134,27 +142,53 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         (0..self.jobs.jobs.len()).filter(move |job| placed >> job & 1 == 0)
     }
 
-    fn expand(&mut self) {
+    /// Searches everything below this node. Whether that is clean: see [`Pools`].
+    fn expand(&mut self) -> bool {
         if self.placed.count_ones() as usize == self.jobs.jobs.len() {
             self.record();
-            return;
+            return true;
         }
         if !self.may_go_on() {
-            return;
+            return false;
         }
         let mut level = self.levels.pop().unwrap_or_default();
-        if self.find_children(&mut level) {
-            level.children.sort_by(|one, other| one.bound.total_cmp(&other.bound));
-            level.counts.clear();
-            level.counts.extend(self.nodes.counts());
-            for index in 0..level.children.len() {
-                if self.is_hopeless(level.children[index].bound) {
-                    break;
+        let is_clean = match self.find_children(&mut level) {
+            Ok(id) => {
+                let is_clean = self.visit_children(&mut level);
+                if let Some(id) = id.filter(|_| is_clean) {
+                    self.memo.is_clean(self.placed, id);
                 }
-                self.descend(&level.children[index], &level.counts);
+                is_clean
+            }
+            Err(is_clean) => is_clean,
+        };
+        self.levels.push(level);
+        is_clean
+    }
+
+    fn visit_children(&mut self, level: &mut Level) -> bool {
+        level.children.sort_by(|one, other| one.bound.total_cmp(&other.bound));
+        level.counts.clear();
+        level.counts.extend(self.nodes.counts());
+        let mut open: Vec<(usize, Millis)> = Vec::new();
+        let mut closed: Vec<(usize, Millis)> = Vec::new();
+        for child in &level.children {
+            if self.is_hopeless(child.bound) {
+                break;
+            }
+            let key = (child.way, child.start);
+            if closed.contains(&key) {
+                continue;
+            }
+            if self.descend(child, &level.counts) && self.pools.is_some() {
+                closed.push(key);
+                open.retain(|other| *other != key);
+            } else if !open.contains(&key) {
+                open.push(key);
             }
         }
-        self.levels.push(level);
+        self.is_complete &= !open.iter().any(|(way, _)| level.cut.contains(way));
+        level.is_clean && open.is_empty()
     }
 
     /// Whether a bound shows that no better plan is below.
@@ -163,7 +197,7 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         bound > enough + self.tariff.margin
     }
 
-    fn descend(&mut self, place: &Place, counts: &[usize]) {
+    fn descend(&mut self, place: &Place, counts: &[usize]) -> bool {
         let jobs = self.jobs;
         let way = &jobs.ways[place.way];
         let job = &jobs.jobs[way.job];
@@ -178,30 +212,37 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         self.flow += job.weight * place.end;
         self.sum_of_ends += place.end;
         self.ends[job.batch] = self.ends[job.batch].max(place.end);
-        self.expand();
+        let is_clean = self.expand();
         self.placed &= !(1 << way.job);
         self.places[way.job] = None;
         (self.last, self.flow, self.sum_of_ends, self.ends[job.batch]) = was;
         self.nodes.back_to(mark, counts);
+        is_clean
     }
 
-    /// Fills in the children that may lead to a better plan; whether there are any.
-    fn find_children(&mut self, level: &mut Level) -> bool {
+    /// Fills in the children that may lead to a better plan, and keeps the state in the memo. Without any,
+    /// whether that is clean.
+    fn find_children(&mut self, level: &mut Level) -> Result<Option<u64>, bool> {
         level.children.clear();
         level.kinds.resize(self.jobs.classes.len(), Vec::new());
         for (class, kinds) in level.kinds.iter_mut().enumerate() {
             self.nodes.kinds(class, self.last.0, kinds);
         }
         level.soonest.clear();
+        level.cut.clear();
+        level.from.clear();
+        level.from.resize(self.jobs.jobs.len(), 0);
         level.soonest.resize(self.jobs.ways.len(), Millis::MAX);
         let cutoff = self.find_places(level);
-        if !self.set_deadlines(level) || self.is_hopeless(self.bound(level)) || self.is_known() {
-            return false;
+        level.is_clean = self.pools.as_mut().is_some_and(|pools| pools.are_like(self.jobs, &self.nodes, self.placed, &level.soonest, &level.from));
+        if !self.set_deadlines(level) || self.is_hopeless(self.bound(level)) {
+            return Err(level.is_clean);
         }
+        let id = self.remember()?;
         let mut children = std::mem::take(&mut level.children);
         children.retain_mut(|place| place.start < cutoff && self.judge(level, place));
         level.children = children;
-        !level.children.is_empty()
+        Ok(id)
     }
 
     /// Collects all places, and returns the time at which the first copy could have ended: a start from then
@@ -220,21 +261,25 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
             for before in (0..job).filter(|before| view.before >> before & 1 == 1) {
                 from = from.max(least_end[before]);
             }
+            level.from[job] = from;
             let is_second = view.twin.is_some_and(|twin| self.is_open(twin));
             let is_next = !is_second && view.before & !self.placed == 0;
             let mut ends = Millis::MAX;
             for index in view.ways.clone() {
                 let way = &jobs.ways[index];
                 let until = if is_next { cutoff } else { 0 };
-                let (last, children) = (self.last, &mut level.children);
+                let (last, is_tied, children) = (self.last, self.pools.is_none(), &mut level.children);
                 let mut offer = |start: Millis, picks| {
-                    if (start, job) > last || last == (0, 0) {
+                    if !is_tied || (start, job) > last || last == (0, 0) {
                         let end = start + way.duration;
                         children.push(Place { way: index, start, end, bound: 0.0, picks });
                     }
                 };
-                let found = places::each(jobs, &self.nodes, &level.kinds, way, (from, until), &mut offer);
+                let found = places::each(&self.nodes, &level.kinds, way, (from, until), &mut offer);
                 self.is_complete &= found.is_complete;
+                if !found.has_all {
+                    level.cut.push(index);
+                }
                 level.soonest[index] = found.soonest;
                 ends = ends.min(found.soonest.saturating_add(way.duration));
             }
@@ -276,8 +321,12 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         true
     }
 
+    /// What the placed copies cost, for the bound: with the price of what still waits for them.
     fn so_far(&self) -> f64 {
-        if self.jobs.is_flow { self.flow as f64 } else { 0.0 }
+        let flow = if self.jobs.is_flow { self.flow as f64 } else { 0.0 };
+        let waits = self.tariff.waits.iter().filter(|(_, after, _)| self.is_open(*after));
+        let end = |before: usize| self.places[before].as_ref().map_or(0.0, |place| place.end as f64);
+        flow + waits.map(|&(before, _, price)| price * end(before)).sum::<f64>()
     }
 
     /// The bound on everything below this node.
@@ -344,6 +393,13 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         });
         let outlook = &level.outlooks[outlook];
         let mut own = if self.jobs.is_flow { (self.jobs.jobs[way.job].weight * place.end) as f64 } else { 0.0 };
+        for &(before, after, price) in &self.tariff.waits {
+            if before == way.job {
+                own += price * place.end as f64;
+            } else if after == way.job {
+                own -= price * self.places[before].as_ref().map_or(0.0, |place| place.end as f64);
+            }
+        }
         for pick in place.picks.each() {
             for (resource, &usage) in way.request.usage.iter().enumerate().filter(|(_, usage)| **usage > 0) {
                 let curve = pick.class * self.jobs.stride + resource;
@@ -356,18 +412,21 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         !self.is_hopeless(place.bound)
     }
 
-    /// Whether the memo makes this node superfluous.
-    fn is_known(&mut self) -> bool {
+    /// Keeps the state of this node, unless one is known that covers it: then whether that one is clean.
+    fn remember(&mut self) -> Result<Option<u64>, bool> {
         if self.placed.count_ones() < 2 || self.open().count() < 2 {
-            return false;
+            return Ok(None);
         }
         let state = self.state();
-        self.memo.knows(self.placed, self.jobs.stride, state)
+        match self.memo.covers(self.placed, self.jobs.stride, &state) {
+            Some(is_clean) => Err(is_clean),
+            None => Ok(Some(self.memo.keep(self.placed, state))),
+        }
     }
 
     fn state(&self) -> State {
         let now = self.last.0;
-        let mut state = State { last: self.last, cost: (0, self.sum_of_ends), ..State::default() };
+        let mut state = State { last: (now, if self.pools.is_none() { self.last.1 } else { 0 }), cost: (0, self.sum_of_ends), ..State::default() };
         if self.jobs.is_flow {
             state.cost.0 = self.flow;
         } else {
