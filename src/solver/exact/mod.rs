@@ -1,6 +1,7 @@
 //! Branch and bound (Land and Doig 1960): proves the optimum of small problems.
 
 mod jobs;
+mod loads;
 mod memo;
 mod nodes;
 mod places;
@@ -8,14 +9,16 @@ mod pools;
 mod tariff;
 mod tree;
 
-use crate::model::{Goal, Millis};
+use crate::model::{Algorithm, Goal, Millis};
 
 use super::bounds::Bound;
 use super::schedule::Schedule;
+use super::score::Score;
 use super::search::Search;
-use jobs::Jobs;
+use jobs::{Job, Jobs};
+use loads::Loads;
 use tariff::{Aim, Tariff};
-use tree::Tree;
+use tree::{Task, Tree};
 
 /// Searches until everything was seen, or the budget ends.
 pub(super) fn run(search: &mut Search) {
@@ -61,8 +64,8 @@ fn part_of_flow_time(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) 
     let Some(tariff) = Tariff::learn(jobs, aim, || search.meter().expired()) else {
         return (least, false);
     };
-    let is_proved = Tree::new(jobs, &tariff, search, schedule, objective - 1, u64::MAX).search();
-    if is_proved {
+    let task = Task { limit: objective - 1, is_enough: false, schedule: Some(schedule) };
+    if Tree::new(jobs, &tariff, search, task).search().is_proved {
         return (cost(schedule), true);
     }
     (least.max((tariff.bound - tariff.margin).ceil() as i64), false)
@@ -74,28 +77,84 @@ fn last_end(schedule: &Schedule, jobs: &Jobs) -> Millis {
 }
 
 fn makespan(search: &mut Search, schedule: &mut Schedule) {
+    let mut batches: Vec<usize> = search.instance.tasks.iter().map(|task| task.batch).collect();
+    batches.sort_unstable();
+    batches.dedup();
+    if batches.len() == 1 {
+        single_batch(search, schedule);
+        return;
+    }
     let copies: Vec<usize> = (0..search.instance.copies()).collect();
     let Some(jobs) = Jobs::read(search.instance, &copies) else {
         return;
     };
-    let Some(objective) = search.incumbent().map(|incumbent| incumbent.objective(search.instance)) else {
-        return;
+    let objective = Score::of(search.instance, schedule).goal;
+    let end = last_end(schedule, &jobs);
+    let latest = |job: &Job| match jobs.batches[job.batch] {
+        weight @ 1.. => ((objective - 1) / weight) as f64,
+        _ => end as f64,
     };
-    let end = last_end(schedule, &jobs) as f64;
-    let mut latest = vec![f64::INFINITY; jobs.jobs.len()];
-    let mut horizon = 0.0;
-    for (latest, job) in latest.iter_mut().zip(&jobs.jobs) {
-        let weight = jobs.batches[job.batch];
-        *latest = if weight > 0 { ((objective - 1) / weight) as f64 } else { end };
-        horizon = latest.max(horizon);
-    }
-    let aim = Aim { horizon: f64::max(horizon, 1.0), is_flow: false, latest: &latest, target: 0.0, rounds: 400 };
+    let latest: Vec<f64> = jobs.jobs.iter().map(latest).collect();
+    let horizon = latest.iter().copied().fold(1.0, f64::max);
+    let aim = Aim { horizon, is_flow: false, latest: &latest, target: 0.0, rounds: 400 };
     let Some(tariff) = Tariff::learn(&jobs, aim, || search.meter().expired()) else {
         return;
     };
-    let is_proved = Tree::new(&jobs, &tariff, search, schedule, objective - 1, u64::MAX).search();
-    if is_proved && let Some(incumbent) = search.incumbent() {
-        let value = incumbent.objective(search.instance);
-        search.raise_bound(Bound { value, name: "branch and bound" });
+    let task = Task { limit: objective - 1, is_enough: false, schedule: Some(schedule) };
+    if Tree::new(&jobs, &tariff, search, task).search().is_proved {
+        raise_bound(search, schedule);
     }
+}
+
+/// The part that ends last is made to end sooner, until one is the last that cannot.
+fn single_batch(search: &mut Search, schedule: &mut Schedule) {
+    let parts = jobs::parts(search.instance);
+    let parts: Option<Vec<Jobs>> = parts.iter().map(|part| Jobs::read(search.instance, part)).collect();
+    let Some(parts) = parts else { return };
+    let mut is_proved = vec![false; parts.len()];
+    loop {
+        let end = |part: &usize| (last_end(schedule, &parts[*part]), is_proved[*part]);
+        let Some(last) = (0..parts.len()).max_by_key(end) else { return };
+        if is_proved[last] {
+            raise_bound(search, schedule);
+            return;
+        }
+        is_proved[last] = part_of_makespan(search, schedule, &parts[last]);
+        if !is_proved[last] {
+            return;
+        }
+    }
+}
+
+/// Makes a part end as early as possible; whether it could be proved.
+fn part_of_makespan(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -> bool {
+    let latest = last_end(schedule, jobs) - 1;
+    let Some(tariff) = deadline_prices(search, jobs, latest, 400) else {
+        return false;
+    };
+    if loads::applies(jobs) {
+        return Loads::new(jobs, &tariff, search, latest).search(schedule);
+    }
+    let weight = jobs.batches[jobs.jobs[0].batch];
+    let task = Task { limit: weight.saturating_mul(latest), is_enough: false, schedule: Some(schedule) };
+    Tree::new(jobs, &tariff, search, task).search().is_proved
+}
+
+/// Prices that make an end by `latest` as hard as possible; `None` where the budget ends.
+fn deadline_prices(search: &Search, jobs: &Jobs, latest: Millis, rounds: usize) -> Option<Tariff> {
+    let horizon = (latest as f64).max(1.0);
+    let all = vec![latest as f64; jobs.jobs.len()];
+    let aim = Aim { horizon, is_flow: false, latest: &all, target: 0.0, rounds };
+    Tariff::learn(jobs, aim, || search.meter().expired())
+}
+
+/// The plan is the best.
+fn raise_bound(search: &mut Search, schedule: &Schedule) {
+    let value = Score::of(search.instance, schedule).goal;
+    search.raise_bound(Bound { value, name: "branch and bound" });
+}
+
+fn offer(search: &mut Search, schedule: &Schedule) {
+    let score = Score::of(search.instance, schedule);
+    search.offer(score, schedule.clone(), Algorithm::Exact);
 }

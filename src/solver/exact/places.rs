@@ -8,7 +8,7 @@ use super::jobs::Way;
 use super::nodes::{Nodes, Pick};
 
 /// Beyond so many spreads of one way of a gang the enumeration is not complete.
-const MOST_SPREADS: usize = 4096;
+pub(super) const MOST_SPREADS: usize = 4096;
 /// So many steps are made at most to find them.
 const MOST_STEPS: usize = 20_000;
 
@@ -54,10 +54,11 @@ pub(super) fn each(
     kinds: &[Vec<usize>],
     way: &Way,
     (from, until): (Millis, Millis),
+    spreads: usize,
     offer: &mut impl FnMut(Millis, Picks),
 ) -> Found {
     if way.pods > 1 {
-        return gang(nodes, way, (from, until), offer);
+        return gang(nodes, way, (from, until), spreads, offer);
     }
     let class = way.lanes[0].class;
     let mut soonest = Millis::MAX;
@@ -89,6 +90,7 @@ fn gang(
     nodes: &Nodes,
     way: &Way,
     (from, until): (Millis, Millis),
+    spreads: usize,
     offer: &mut impl FnMut(Millis, Picks),
 ) -> Found {
     let mut rooms = rooms(nodes, way, from);
@@ -114,9 +116,12 @@ fn gang(
         if time >= until {
             break;
         }
-        let mut spreads = Spreads { rooms: &rooms, at: index, picked: Vec::new(), left: MOST_SPREADS, steps: MOST_STEPS };
-        spreads.spread(0, way.pods, &mut |picks| offer(time, Picks::Many(picks)));
-        let (is_all, is_some) = (spreads.left > 0 && spreads.steps > 0, spreads.left < MOST_SPREADS);
+        // The tightest nodes first, so that large room is kept.
+        let mut order: Vec<usize> = (0..rooms.len()).filter(|&room| rooms[room].pods[index] > 0).collect();
+        order.sort_by_key(|&room| (rooms[room].pods[index], rooms[room].kind, room));
+        let mut all = Spreads { rooms: &rooms, order: &order, at: index, picked: Vec::new(), left: spreads, steps: MOST_STEPS };
+        all.spread(0, way.pods, &mut |picks| offer(time, Picks::Many(picks)));
+        let (is_all, is_some) = (all.left > 0 && all.steps > 0, all.left < spreads);
         found.has_all &= is_all;
         found.is_complete &= is_all || is_some;
     }
@@ -136,19 +141,13 @@ fn rooms(nodes: &Nodes, way: &Way, from: Millis) -> Vec<Room> {
             rooms.push(Room { class: lane.class, node, is_slowest: lane.is_slowest, kind, pods: Vec::new() });
         }
     }
-    // Nodes of a kind side by side.
-    let mut order: Vec<usize> = (0..rooms.len()).collect();
-    order.sort_by_key(|&room| (rooms[room].kind, room));
-    let mut sorted: Vec<Room> = Vec::with_capacity(rooms.len());
-    for room in order {
-        let Room { class, node, is_slowest, kind, .. } = rooms[room];
-        sorted.push(Room { class, node, is_slowest, kind, pods: Vec::new() });
-    }
-    sorted
+    rooms
 }
 
 struct Spreads<'r> {
     rooms: &'r [Room],
+    /// Rooms with room, equal ones side by side.
+    order: &'r [usize],
     /// Index of the start.
     at: usize,
     picked: Vec<(usize, u32)>,
@@ -166,20 +165,22 @@ impl Spreads<'_> {
             self.finish(offer);
             return;
         }
-        let Some(room) = self.rooms.get(next) else { return };
-        let rest: u64 = self.rooms[next..].iter().map(|room| u64::from(room.pods[self.at])).sum();
+        let Some(&index) = self.order.get(next) else { return };
+        let room = &self.rooms[index];
+        let pods_of = |&room: &usize| u64::from(self.rooms[room].pods[self.at]);
+        let rest: u64 = self.order[next..].iter().map(pods_of).sum();
         if rest < u64::from(pods) {
             return;
         }
-        let same_kind = next > 0 && self.rooms[next - 1].kind == room.kind;
+        let same_kind = next > 0 && self.rooms[self.order[next - 1]].kind == room.kind;
         let before = match self.picked.last() {
-            Some(&(last, pods)) if last + 1 == next => pods,
+            Some(&(last, pods)) if next > 0 && last == self.order[next - 1] => pods,
             _ => 0,
         };
         let most = room.pods[self.at].min(pods).min(if same_kind { before } else { u32::MAX });
         for own in (0..=most).rev() {
             if own > 0 {
-                self.picked.push((next, own));
+                self.picked.push((index, own));
             }
             self.spread(next + 1, pods - own, offer);
             if own > 0 {

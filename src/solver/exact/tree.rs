@@ -9,10 +9,10 @@
 //! A node is left where its tariff proves that nothing better is below, where some copy could have run in the
 //! room left idle (it would end sooner), and where the memo knows a state that is no worse.
 
-use crate::model::{Algorithm, Millis};
+use crate::model::Millis;
 
+use super::super::instance::Instance;
 use super::super::schedule::Schedule;
-use super::super::score::Score;
 use super::super::search::Search;
 use super::jobs::Jobs;
 use super::memo::{Memo, State};
@@ -24,15 +24,35 @@ use super::tariff::Tariff;
 /// Nodes of the tree between two looks at the budget.
 const PACE: u64 = 64;
 
+/// What is asked for.
+pub(super) struct Task<'s> {
+    /// Only plans with an objective up to this are of interest.
+    pub limit: i64,
+    /// Whether one such plan is enough.
+    pub is_enough: bool,
+    /// The best plan so far, with the copies of other parts: better ones replace it and are offered.
+    pub schedule: Option<&'s mut Schedule>,
+}
+
+/// What came of it.
+pub(super) struct Answer {
+    /// The best plan within the limit, by job.
+    pub best: Option<Vec<Place>>,
+    /// Whether there is no better one.
+    pub is_proved: bool,
+}
+
 pub(super) struct Tree<'t, 's, 'a> {
     jobs: &'t Jobs,
     search: &'s mut Search<'a>,
-    /// The best plan so far, with the copies of other parts.
-    schedule: &'s mut Schedule,
+    task: Task<'s>,
+    best: Option<Vec<Place>>,
     tariff: &'t Tariff,
     nodes: Nodes<'t>,
     memo: Memo,
     pools: Option<Pools>,
+    /// So many spreads of a gang are looked at before the others.
+    spreads: usize,
     /// The copies with a place, one bit each.
     placed: u64,
     places: Vec<Option<Place>>,
@@ -43,10 +63,7 @@ pub(super) struct Tree<'t, 's, 'a> {
     sum_of_ends: i64,
     /// The end of each batch so far.
     ends: Vec<Millis>,
-    /// Only plans with an objective up to this are of interest.
-    limit: i64,
     granted: u64,
-    most_nodes: u64,
     visited: u64,
     is_complete: bool,
     is_stopped: bool,
@@ -81,24 +98,24 @@ struct Outlook {
 }
 
 impl<'t, 's, 'a> Tree<'t, 's, 'a> {
-    pub fn new(jobs: &'t Jobs, tariff: &'t Tariff, search: &'s mut Search<'a>, schedule: &'s mut Schedule, limit: i64, most_nodes: u64) -> Self {
+    pub fn new(jobs: &'t Jobs, tariff: &'t Tariff, search: &'s mut Search<'a>, task: Task<'s>) -> Self {
         Self {
             jobs,
             search,
-            schedule,
+            task,
+            best: None,
             tariff,
             nodes: Nodes::new(jobs),
             memo: Memo::default(),
             pools: Pools::new(jobs),
+            spreads: 1,
             placed: 0,
             places: vec![None; jobs.jobs.len()],
             last: (0, 0),
             flow: 0,
             sum_of_ends: 0,
             ends: vec![0; jobs.batches.len()],
-            limit,
             granted: 0,
-            most_nodes,
             visited: 0,
             is_complete: true,
             is_stopped: false,
@@ -106,13 +123,13 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         }
     }
 
-    /// Searches everything; whether it could. Better plans replace the schedule.
-    pub fn search(mut self) -> bool {
+    /// Searches everything, or until the budget ends.
+    pub fn search(mut self) -> Answer {
         self.expand();
-        if std::env::var("EXACT_DEBUG").is_ok() {
-            eprintln!("visited {} complete {} stopped {} root {} limit {}", self.visited, self.is_complete, self.is_stopped, self.tariff.bound, self.limit);
+        if std::env::var("EXACT_DEBUG").is_ok() && self.task.schedule.is_some() {
+            eprintln!("visited {} complete {} stopped {} root {} limit {}", self.visited, self.is_complete, self.is_stopped, self.tariff.bound, self.task.limit);
         }
-        self.is_complete && !self.is_stopped
+        Answer { is_proved: self.is_complete && !self.is_stopped, best: self.best }
     }
 
     /// Counts a node of the tree; whether there may be one more.
@@ -121,7 +138,7 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
             return false;
         }
         if self.granted == 0 {
-            if self.visited >= self.most_nodes || self.search.meter().exhausted() {
+            if self.search.meter().exhausted() {
                 self.is_stopped = true;
                 return false;
             }
@@ -180,20 +197,46 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
             if closed.contains(&key) {
                 continue;
             }
-            if self.descend(child, &level.counts) && self.pools.is_some() {
+            let mut is_clean = self.descend(child, &level.counts);
+            if !is_clean && level.cut.contains(&child.way) {
+                is_clean = self.visit_others(level, child);
+            }
+            if is_clean && self.pools.is_some() {
                 closed.push(key);
                 open.retain(|other| *other != key);
             } else if !open.contains(&key) {
                 open.push(key);
             }
         }
-        self.is_complete &= !open.iter().any(|(way, _)| level.cut.contains(way));
         level.is_clean && open.is_empty()
+    }
+
+    /// Visits the spreads of a gang that were left out, until one is clean; whether one was.
+    fn visit_others(&mut self, level: &Level, first: &Place) -> bool {
+        let way = &self.jobs.ways[first.way];
+        let mut others = Vec::new();
+        let mut offer = |start: Millis, picks| {
+            if start == first.start {
+                others.push(Place { picks, ..first.clone() });
+            }
+        };
+        let range = (level.from[way.job], first.start + 1);
+        let found = places::each(&self.nodes, &level.kinds, way, range, places::MOST_SPREADS, &mut offer);
+        for other in others.iter().skip(1) {
+            if self.is_hopeless(other.bound) {
+                return true;
+            }
+            if self.descend(other, &level.counts) && self.pools.is_some() {
+                return true;
+            }
+        }
+        self.is_complete &= found.has_all;
+        false
     }
 
     /// Whether a bound shows that no better plan is below.
     fn is_hopeless(&self, bound: f64) -> bool {
-        let enough = if self.jobs.is_flow { self.limit as f64 } else { 0.0 };
+        let enough = if self.jobs.is_flow { self.task.limit as f64 } else { 0.0 };
         bound > enough + self.tariff.margin
     }
 
@@ -275,7 +318,7 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
                         children.push(Place { way: index, start, end, bound: 0.0, picks });
                     }
                 };
-                let found = places::each(&self.nodes, &level.kinds, way, (from, until), &mut offer);
+                let found = places::each(&self.nodes, &level.kinds, way, (from, until), self.spreads, &mut offer);
                 self.is_complete &= found.is_complete;
                 if !found.has_all {
                     level.cut.push(index);
@@ -306,7 +349,7 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
             ends[view.batch] = ends[view.batch].max(least);
         }
         let weighted = self.jobs.batches.iter().zip(&ends).map(|(&weight, &end)| i128::from(weight) * i128::from(end));
-        let slack = i128::from(self.limit) - weighted.sum::<i128>();
+        let slack = i128::from(self.task.limit) - weighted.sum::<i128>();
         if slack < 0 {
             return false;
         }
@@ -477,22 +520,29 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         } else {
             self.jobs.batches.iter().zip(&self.ends).map(weighted).sum()
         };
-        if objective > self.limit {
+        if objective > self.task.limit {
             return;
         }
-        let instance = self.search.instance;
-        for (job, place) in self.jobs.jobs.iter().zip(&self.places) {
-            let Some(place) = place else { continue };
-            let mut nodes = Vec::new();
-            for pick in place.picks.each() {
-                let node = instance.problem.classes[pick.class].nodes[pick.node];
-                nodes.extend((0..pick.pods).map(|_| node));
-            }
-            let mode = self.jobs.ways[place.way].mode;
-            self.schedule.place(job.copy, mode, (place.start, place.end), nodes);
+        let places: Vec<Place> = self.places.iter().flatten().cloned().collect();
+        if let Some(schedule) = &mut self.task.schedule {
+            write(self.search.instance, schedule, self.jobs, &places, 0);
+            super::offer(self.search, schedule);
         }
-        let score = Score::of(instance, self.schedule);
-        self.search.offer(score, self.schedule.clone(), Algorithm::Exact);
-        self.limit = objective - 1;
+        self.best = Some(places);
+        self.task.limit = objective - 1;
+        self.is_stopped |= self.task.is_enough;
+    }
+}
+
+/// Writes the places of all jobs into a schedule; `shift` is added to the nodes.
+pub(super) fn write(instance: &Instance, schedule: &mut Schedule, jobs: &Jobs, places: &[Place], shift: usize) {
+    for (job, place) in jobs.jobs.iter().zip(places) {
+        let mut nodes = Vec::new();
+        for pick in place.picks.each() {
+            let node = instance.problem.classes[pick.class].nodes[pick.node + shift];
+            nodes.extend((0..pick.pods).map(|_| node));
+        }
+        let mode = jobs.ways[place.way].mode;
+        schedule.place(job.copy, mode, (place.start, place.end), nodes);
     }
 }
