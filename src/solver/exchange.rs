@@ -34,7 +34,7 @@ const LAST: f64 = 0.002;
 const PENALTY: f64 = 4.0;
 const PIECES: f64 = 0.05;
 /// The best plan is handed in when so much of the budget was spent since the last one.
-const REPORT: f64 = 0.05;
+const REPORT: f64 = 0.1;
 
 /// Searches until the budget ends or the gap is closed.
 pub(super) fn run(search: &mut Search) {
