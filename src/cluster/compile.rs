@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::classes::{classify, slots};
 use super::{explain, modes, snapshot};
 use crate::model::{
-    Batch, Exact, Goal, Millis, Mode, Placement, PlannedBatch, PlannedTask, Problem, Reason,
+    Batch, Exact, Fix, Goal, Millis, Mode, Placement, PlannedBatch, PlannedTask, Problem, Reason,
     Resources, Run, Snapshot, Task, Unplaced, ceil_i64,
 };
 
@@ -180,7 +180,7 @@ impl<'a> Compiler<'a> {
                     request,
                     Reason::DependencyUnplaced,
                     &message,
-                    Some("place what it depends on".into()),
+                    Some(Fix::PlaceDependencies),
                 );
                 None
             }
@@ -224,7 +224,7 @@ impl<'a> Compiler<'a> {
         request: &Request<'_>,
         reason: Reason,
         message: &str,
-        fix: Option<String>,
+        fix: Option<Fix>,
     ) {
         let task = request.task();
         self.problem

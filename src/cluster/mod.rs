@@ -13,6 +13,9 @@ pub mod node;
 pub mod placement;
 pub mod pod;
 pub mod quantity;
+mod remedy;
+#[cfg(test)]
+mod remedy_tests;
 pub mod requests;
 pub mod snapshot;
 pub mod template;

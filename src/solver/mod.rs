@@ -23,6 +23,7 @@ mod genetic;
 mod greedy;
 mod incumbent;
 mod instance;
+mod marginal;
 mod packing;
 mod particle_swarm;
 mod preference;
