@@ -33,8 +33,16 @@ fn amounts(random: &mut ChaCha8Rng, most: i64) -> Resources {
 }
 
 fn node(index: usize, random: &mut ChaCha8Rng) -> Node {
-    let mut allocatable = amounts(random, 12);
-    allocatable.set(PODS, random.random_range(0..=4));
+    let mut allocatable: Resources = [(CPU, 3), (MEMORY, 3), (GPU, random.random_range(0..=2))]
+        .into_iter()
+        .collect();
+    allocatable.add(&amounts(random, 12)).expect("small sums");
+    let pods = if random.random_bool(0.1) {
+        0
+    } else {
+        random.random_range(1..=4)
+    };
+    allocatable.set(PODS, pods);
     let mut node = Node {
         name: format!("n{index}"),
         labels: [].into(),
@@ -127,10 +135,10 @@ fn placement(random: &mut ChaCha8Rng) -> Placement {
 fn task(random: &mut ChaCha8Rng) -> Task {
     let mut shape = PodShape::default();
     if random.random_bool(0.3) {
-        shape.beside = amounts(random, 5);
+        shape.beside = amounts(random, 3);
     }
     if random.random_bool(0.2) {
-        shape.init_peak = amounts(random, 12);
+        shape.init_peak = amounts(random, 9);
     }
     if random.random_bool(0.1) {
         shape.pod_level.set(CPU, random.random_range(0..=14));
@@ -138,11 +146,11 @@ fn task(random: &mut ChaCha8Rng) -> Task {
     if random.random_bool(0.2) {
         shape.overhead = amounts(random, 2);
     }
-    let own = amounts(random, 14);
+    let own = amounts(random, 9);
     let mut ranges = std::collections::BTreeMap::new();
     for name in [CPU, GPU] {
         if random.random_bool(0.4) {
-            let min = random.random_range(0..=14);
+            let min = random.random_range(0..=9);
             let max = min + random.random_range(0..=6);
             ranges.insert(name.to_owned(), Range { min, max, step: 1 });
         }
@@ -331,7 +339,7 @@ fn smaller(fix: &Fix) -> Vec<Fix> {
 #[test]
 fn a_fix_applied_gives_a_place_and_one_step_less_gives_none() {
     let (mut fixes, mut steps, mut kinds) = (0, 0, std::collections::BTreeMap::new());
-    for seed in 0..cases(20_000) {
+    for seed in 0..cases(4_000) {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let world = (snapshot(&mut random), task(&mut random));
         let goal = Goal::ALL[random.random_range(0..Goal::ALL.len())];
@@ -374,7 +382,7 @@ fn a_fix_applied_gives_a_place_and_one_step_less_gives_none() {
         *kinds.entry(kind).or_insert(0) += 1;
     }
     println!("{fixes} fixes, {steps} smaller steps, {kinds:?}");
-    assert!(fixes > 5_000, "{kinds:?}");
+    assert!(fixes > 1_000, "{kinds:?}");
     for kind in [
         "lower",
         "lower several",
