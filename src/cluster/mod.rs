@@ -6,6 +6,8 @@ pub mod compile;
 mod compile_tests;
 pub mod duration;
 pub mod explain;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod intake;
 pub mod ledger;
 pub mod modes;

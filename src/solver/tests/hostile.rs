@@ -6,18 +6,13 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPoolBuilder;
 
+use crate::cluster::fixture::cases;
 use crate::model::{Algorithm, Goal, Problem, Solution};
 use crate::verify;
 
 use super::super::{Budget, Improvement, Options, solve};
 use super::checker;
 use super::problems::{Sizes, generate};
-
-/// How many cases a test tries, unless the environment says more.
-fn cases(normal: u64) -> u64 {
-    let asked = std::env::var("TASKBATCH_CASES").ok();
-    asked.and_then(|cases| cases.parse().ok()).unwrap_or(normal)
-}
 
 /// The first case to try; to look at one that failed.
 fn first() -> u64 {
@@ -26,7 +21,7 @@ fn first() -> u64 {
 }
 
 /// Says which case it was, when a test panics.
-struct Named(String);
+pub(super) struct Named(pub String);
 
 impl Drop for Named {
     fn drop(&mut self) {
@@ -36,7 +31,7 @@ impl Drop for Named {
     }
 }
 
-fn some<T: Copy>(of: &[T], random: &mut ChaCha8Rng) -> T {
+pub(super) fn some<T: Copy>(of: &[T], random: &mut ChaCha8Rng) -> T {
     of[random.random_range(0..of.len())]
 }
 
@@ -134,7 +129,7 @@ fn spoil(problem: &mut Problem, random: &mut ChaCha8Rng) {
 
 /// When a search has to end.
 #[derive(Clone, Copy, Debug)]
-enum End {
+pub(super) enum End {
     /// After so many plans.
     Plans(u64),
     /// When the part of the budget that is used up was asked for so often.
@@ -143,7 +138,7 @@ enum End {
     Even(u64),
 }
 
-fn solved(problem: &Problem, algorithm: Algorithm, seed: u64, end: End) -> Solution {
+pub(super) fn solved(problem: &Problem, algorithm: Algorithm, seed: u64, end: End) -> Solution {
     let asked = AtomicU64::new(0);
     let spent = || {
         let before = asked.fetch_add(1, Ordering::Relaxed);
@@ -170,14 +165,14 @@ fn solved(problem: &Problem, algorithm: Algorithm, seed: u64, end: End) -> Solut
     solve(problem, &options, None, &mut |_: &Improvement| {})
 }
 
-fn judge(problem: &Problem, solution: &Solution) {
+pub(super) fn judge(problem: &Problem, solution: &Solution) {
     checker::check(problem, solution);
     let found = verify::check(problem, solution);
     assert!(found.is_ok(), "{found:?}");
 }
 
 /// Runs a test on one thread of its own, so that cases do not wait for each other.
-fn alone(test: impl FnOnce() + Send) {
+pub(super) fn alone(test: impl FnOnce() + Send) {
     let pool = ThreadPoolBuilder::new().num_threads(1).build();
     pool.expect("a pool").install(test);
 }

@@ -1,6 +1,7 @@
 //! Properties of plans and bounds on generated problems, judged by brute force.
 
 mod checker;
+mod compiled;
 mod exhaustive;
 mod hostile;
 mod problems;
