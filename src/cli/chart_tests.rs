@@ -78,7 +78,10 @@ fn solution() -> Solution {
         copy,
         reason: Reason::ExceedsCapacity,
         message: "needs 16 nvidia.com/gpu on one node, the largest of 3 nodes has 8".into(),
-        fix: Some("at most 8 nvidia.com/gpu fits, on 1 node".into()),
+        fix: Some(crate::model::Fix::Lower {
+            to: [("nvidia.com/gpu", 8)].into_iter().collect(),
+            nodes: 1,
+        }),
     };
     Solution {
         plan: Plan {

@@ -136,8 +136,13 @@ impl<'a> Decoder<'a> {
     /// Places one copy, and tells the tasks that wait for it.
     fn place(&mut self, copy: usize, recipe: &Recipe) {
         let task = self.instance.task(copy);
-        let place = self.ready[self.instance.task_of[copy]]
-            .and_then(|from| self.best_place(task, recipe.modes[copy], &recipe.preference, from));
+        // A mode that would end after the last millisecond must not keep the copy from one that does not.
+        let place = self.ready[self.instance.task_of[copy]].and_then(|from| {
+            let mode = recipe.modes[copy];
+            let wanted = self.best_place(task, mode, &recipe.preference, from);
+            let any = |_| self.best_place(task, None, &recipe.preference, from);
+            wanted.or_else(|| mode.and_then(any))
+        });
         let end = place.as_ref().map(|place| place.rank.end);
         if let Some(place) = place {
             self.commit(copy, task, place);

@@ -37,13 +37,14 @@ pub(super) struct TaskView {
     pub release: Millis,
     pub after: Vec<usize>,
     pub successors: Vec<usize>,
-    /// Modes with room for all their pods, for Cost only the cheapest.
+    /// Modes with room for all their pods; for Cost only the cheapest, unless the time may not be enough.
     pub modes: Vec<ModeView>,
     /// Index into `Instance::pools`.
     pub pool: usize,
 }
 
 /// A mode that fits somewhere.
+#[derive(Clone)]
 pub(super) struct ModeView {
     /// Index into `PlannedTask::modes`.
     pub index: usize,
@@ -143,6 +144,7 @@ impl<'a> Instance<'a> {
 
     fn read_tasks(&mut self) {
         let is_timed = !self.problem.goal.is_static();
+        let only_cheapest = self.problem.goal == Goal::Cost && !may_run_out_of_time(self.problem);
         for (index, task) in self.problem.tasks.iter().enumerate() {
             let first = self.task_of.len();
             self.task_of.extend(task.copies.iter().map(|_| index));
@@ -162,7 +164,7 @@ impl<'a> Instance<'a> {
                 release: if is_timed { task.release.max(0) } else { 0 },
                 after,
                 successors: Vec::new(),
-                modes: usable_modes(self.problem, &task.modes),
+                modes: usable_modes(self.problem, &task.modes, only_cheapest),
                 pool: 0,
             });
         }
@@ -214,13 +216,31 @@ impl<'a> Instance<'a> {
     }
 }
 
-/// The modes that have room for all their pods once nothing else runs; under Cost only the cheapest.
-fn usable_modes(problem: &Problem, modes: &[Mode]) -> Vec<ModeView> {
+/// Whether a copy might end after the last millisecond of 64 bits, were all of them to run one after the other.
+fn may_run_out_of_time(problem: &Problem) -> bool {
+    let longest = |modes: &[Mode]| {
+        let runs = modes.iter().flat_map(|mode| &mode.runs);
+        i128::from(runs.map(|run| run.duration).max().unwrap_or(0).max(0))
+    };
+    let tasks = problem.tasks.iter();
+    let work = tasks.map(|task| longest(&task.modes).saturating_mul(task.copies.len() as i128));
+    let holds = problem.classes.iter().flat_map(|class| &class.holds);
+    let releases = problem.tasks.iter().map(|task| task.release);
+    let first = holds
+        .map(|hold| hold.until)
+        .chain(releases)
+        .max()
+        .unwrap_or(0);
+    work.fold(i128::from(first.max(0)), i128::saturating_add) > i128::from(Millis::MAX)
+}
+
+/// The modes that have room for all their pods once nothing else runs, or only the cheapest of them.
+fn usable_modes(problem: &Problem, modes: &[Mode], only_cheapest: bool) -> Vec<ModeView> {
     let usable = modes
         .iter()
         .enumerate()
         .filter_map(|(index, mode)| read_mode(problem, index, mode));
-    if problem.goal != Goal::Cost {
+    if !only_cheapest {
         return usable.collect();
     }
     let mut least = None;

@@ -8,6 +8,7 @@ mod area;
 mod ascent;
 mod batches;
 mod canonical;
+mod class_prices;
 mod cost;
 mod curves;
 mod fluid;
@@ -52,13 +53,15 @@ const FLOW_TIME: [Rule; 2] = [
     ("mean busy time", mean_busy::flow_time),
 ];
 const COST: [Rule; 1] = [("cheapest modes", cost::cost)];
-const SHORTFALL: [Rule; 2] = [
+const SHORTFALL: [Rule; 3] = [
     ("best modes", separable::shortfall),
     ("pooled", separable::pooled_shortfall),
+    ("class prices", class_prices::shortfall),
 ];
-const THROUGHPUT: [Rule; 2] = [
+const THROUGHPUT: [Rule; 3] = [
     ("best modes", separable::throughput),
     ("pooled", separable::pooled_throughput),
+    ("class prices", class_prices::throughput),
 ];
 
 /// The best bound on the goal over all plans that place so many copies of each task.

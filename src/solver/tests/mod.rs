@@ -1,8 +1,10 @@
 //! Properties of plans and bounds on generated problems, judged by brute force.
 
 mod checker;
+mod compiled;
 mod exact;
 mod exhaustive;
+mod hostile;
 mod problems;
 
 use proptest::prelude::*;
@@ -193,8 +195,8 @@ fn what_waits_is_told_in_numbers() {
         "needs 1 example.com/gpu on one node; the freest of 3 nodes has 0 free"
     );
     assert_eq!(
-        waiting.fix.as_deref(),
-        Some("1 example.com/gpu more on that node")
+        waiting.fix.as_ref().map(ToString::to_string).as_deref(),
+        Some("free 1 example.com/gpu more on n0")
     );
 }
 

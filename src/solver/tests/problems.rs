@@ -36,7 +36,8 @@ struct Limits {
     pods: u32,
 }
 
-fn generate(goal: Goal, sizes: Sizes, random: &mut ChaCha8Rng) -> Problem {
+/// The problem of these random numbers.
+pub fn generate(goal: Goal, sizes: Sizes, random: &mut ChaCha8Rng) -> Problem {
     let limits = match sizes {
         Sizes::Tiny => Limits {
             classes: 2,
