@@ -280,6 +280,7 @@ impl<'a> Compiler<'a> {
                     requests: size.requests,
                     demand,
                     value,
+                    spends: Vec::new(),
                     runs,
                 });
             }
