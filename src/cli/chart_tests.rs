@@ -29,6 +29,7 @@ fn problem() -> Problem {
         ),
         demand: vec![cpu, gpu, 1],
         value: 0,
+        spends: Vec::new(),
         runs: vec![],
     };
     let task = |name: &str, copies: u32, modes: Vec<Mode>| PlannedTask {

@@ -278,6 +278,7 @@ impl<'a> Compiler<'a> {
                     requests: size.requests,
                     demand,
                     value,
+                    spends: Vec::new(),
                     runs,
                 });
             }

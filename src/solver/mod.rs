@@ -11,6 +11,7 @@
 //! made from (seed, generation, index), decoded independently of one another, and compared in their order.
 //! A new search is one file and one line in [`searches`]; a new bound one file and one line in its list.
 
+mod allowance;
 mod annealing;
 mod bounds;
 mod budget;
@@ -23,18 +24,22 @@ mod genetic;
 mod greedy;
 mod incumbent;
 mod instance;
+mod keys;
 mod marginal;
 mod packing;
 mod particle_swarm;
 mod preference;
 mod priced;
 mod profile;
+mod project;
+mod reduction;
 mod rooms;
 mod ruin_recreate;
 mod schedule;
 mod score;
 mod search;
 mod sequences;
+mod serial;
 mod timeline;
 mod unplaced;
 

@@ -213,6 +213,7 @@ fn mode(
         requests: Resources::default(),
         demand,
         value,
+        spends: Vec::new(),
         runs,
     }
 }
@@ -227,6 +228,7 @@ pub fn seed_case() -> Problem {
         requests: Resources::default(),
         demand: vec![r],
         value: value(r, d, p),
+        spends: Vec::new(),
         runs: vec![run(
             0,
             1000 * (d + p) / r,
@@ -294,6 +296,7 @@ pub fn moldable(tasks: usize, count: usize, seed: u64) -> Problem {
             requests: Resources::default(),
             demand: vec![gpus],
             value: 0,
+            spends: Vec::new(),
             runs: vec![run(
                 0,
                 (work / (gpus as f64).powf(exponent)) as i64,
