@@ -13,6 +13,7 @@
 
 mod allowance;
 mod annealing;
+mod auto;
 mod bounds;
 mod budget;
 mod cheapest;
@@ -79,7 +80,7 @@ fn searches(algorithm: Algorithm, goal: Goal) -> &'static [fn(&mut Search)] {
         Algorithm::ParticleSwarm => &[greedy::run, particle_swarm::run],
         Algorithm::RuinRecreate => &[greedy::run, ruin_recreate::run],
         Algorithm::Exact => &[greedy::run, exact::run],
-        Algorithm::Auto => &[greedy::run, exact::run, annealing::run, genetic::run],
+        Algorithm::Auto => &[auto::run],
     }
 }
 

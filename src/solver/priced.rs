@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::model::Algorithm;
+use crate::model::{Algorithm, Goal};
 
 use super::bounds::{Bound, PriceBound, Prices, Relaxation};
 use super::preference::Preference;
@@ -13,26 +13,48 @@ use super::search::Search;
 
 /// Rounds of learning before the first plans.
 const ROUNDS: usize = 60;
+/// Rounds between two looks at the bound, and how often it is looked at.
+const MORE: (usize, usize) = (20, 20);
 
 /// Learns prices, raises the bound, and decodes what the prices suggest.
 pub(super) fn run(search: &mut Search) {
-    let Some(incumbent) = search.incumbent() else {
+    learn(search, ROUNDS);
+    let Some(found) = search.prices.as_ref().map(|(_, prices)| prices.prices()) else {
         return;
     };
-    let mut bound = PriceBound::new(&Relaxation::new(search.instance, &incumbent.counts));
-    bound.improve(ROUNDS, || search.meter().expired());
-    let found = bound.prices();
-    let value = i64::try_from(found.bound).unwrap_or(i64::MAX);
-    search.raise_bound(Bound {
-        value,
-        name: "prices",
-    });
     for pair in recipes(search, &found).chunks(2) {
         if search.is_over() {
             break;
         }
         search.evaluate_leaders(pair.to_vec(), Algorithm::Greedy);
     }
+}
+
+/// Goes on learning, for the bound alone.
+pub(super) fn sharpen(search: &mut Search) {
+    for _ in 0..MORE.1 {
+        if search.is_over() || search.problem().goal != Goal::FlowTime {
+            break;
+        }
+        learn(search, MORE.0);
+    }
+}
+
+fn learn(search: &mut Search, rounds: usize) {
+    let Some(counts) = search.incumbent().map(|incumbent| incumbent.counts.clone()) else {
+        return;
+    };
+    let known = search.prices.take().filter(|(of, _)| *of == counts);
+    let mut prices = match known {
+        Some((_, prices)) => prices,
+        None => PriceBound::new(&Relaxation::new(search.instance, &counts)),
+    };
+    prices.improve(rounds, || search.meter().expired());
+    search.raise_bound(Bound {
+        value: i64::try_from(prices.bound()).unwrap_or(i64::MAX),
+        name: "prices",
+    });
+    search.prices = Some((counts, prices));
 }
 
 /// The order of the starts in the relaxed schedule and that of the lists so far, with modes chosen at the prices

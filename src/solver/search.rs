@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::model::{Algorithm, Problem};
 
 use super::allowance::is_within;
-use super::bounds::Bound;
+use super::bounds::{Bound, PriceBound};
 use super::budget::Meter;
 use super::decoder::Decoder;
 use super::incumbent::{Improvement, Incumbent, Listener};
@@ -25,6 +25,8 @@ pub(super) struct Search<'a> {
     workers: Vec<Worker<'a>>,
     incumbent: Option<Incumbent>,
     leaders: Vec<(Score, Recipe)>,
+    /// Prices that prove a bound on the plans that place so many copies of each task.
+    pub prices: Option<(Vec<u64>, PriceBound)>,
     listener: &'a mut dyn Listener,
 }
 
@@ -86,6 +88,7 @@ impl<'a> Search<'a> {
             workers: Vec::new(),
             incumbent: None,
             leaders: Vec::new(),
+            prices: None,
             listener,
         }
     }
@@ -249,6 +252,15 @@ impl<'a> Search<'a> {
             self.improve(score, schedule, by);
         }
         is_better
+    }
+
+    /// Runs a search that ends at the latest when this part of the whole budget is spent.
+    pub fn stage(&mut self, end: f64, run: impl FnOnce(&mut Self)) {
+        self.meter.begin_stage(end);
+        if !self.is_over() {
+            run(self);
+        }
+        self.meter.begin_stage(1.0);
     }
 
     /// What may be spent, and what was.
