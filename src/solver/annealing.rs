@@ -208,12 +208,8 @@ fn deal(mut lanes: Vec<Lane>, random: &mut ChaCha8Rng) -> Vec<Vec<Lane>> {
 
 /// Due times that lie this part of the way from the ends of the batches to those of the bound.
 fn aim(instance: &Instance, schedule: &Schedule, reach: f64) -> Aim {
-    let mut ends: Vec<Millis> = vec![0; instance.problem.batches.len()];
+    let mut ends = super::greedy::batch_ends(instance, schedule);
     if instance.problem.goal == Goal::Makespan {
-        for (copy, placed) in schedule.placed.iter().enumerate() {
-            let end = &mut ends[instance.task(copy).batch];
-            *end = placed.as_ref().map_or(*end, |placed| placed.end.max(*end));
-        }
         for (end, bound) in ends.iter_mut().zip(bounds::batch_ends(instance)) {
             let sooner = (end.saturating_sub(bound) as f64 * reach) as Millis;
             *end -= sooner.max(1);

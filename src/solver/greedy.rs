@@ -18,7 +18,7 @@ use super::marginal;
 use super::packing::worth;
 use super::preference::{Preference, Tariff};
 use super::priced;
-use super::schedule::Recipe;
+use super::schedule::{Recipe, Schedule};
 use super::search::Search;
 
 /// Least efficiencies of the modes to take.
@@ -28,6 +28,9 @@ const EFFICIENCIES: [f64; 7] = [0.8, 1.0, 0.9, 0.7, 0.6, 0.5, 0.35];
 const DEADLINES: [f64; 12] = [
     1.0, 1.0025, 1.005, 1.01, 1.015, 1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.35,
 ];
+
+/// Rounds of moving the deadlines of batches one by one.
+const BATCH_ROUNDS: usize = 60;
 
 /// Decodes the greedy recipes, best guess first, as far as the budget goes.
 pub(super) fn run(search: &mut Search) {
@@ -58,6 +61,9 @@ enum Order {
 fn makespan(search: &mut Search) {
     let instance = search.instance;
     deadlines(search);
+    if instance.problem.batches.len() > 1 {
+        deadlines_by_batch(search);
+    }
     let order = if instance.problem.batches.len() > 1 {
         Order::Batch
     } else {
@@ -110,6 +116,53 @@ fn deadlines(search: &mut Search) {
 }
 
 /// When a copy has to start in the mode of least work that would meet its deadline from the beginning.
+/// Moves the deadline of each batch by how far it was missed, or its end lay before it.
+fn deadlines_by_batch(search: &mut Search) {
+    let instance = search.instance;
+    let bound = bounds::batch_ends(instance);
+    let mut ends: Vec<Millis> = bound.clone();
+    for _ in 0..BATCH_ROUNDS {
+        if search.is_over() {
+            break;
+        }
+        let deadlines: Arc<[Millis]> = ends.iter().copied().collect();
+        let tries = [Order::Work, Order::Share].map(|order| {
+            let mut recipe = list(instance, order);
+            recipe
+                .order
+                .sort_by_key(|&copy| latest_start(instance.task(copy), &deadlines));
+            Recipe {
+                preference: Preference::Deadline(deadlines.clone()),
+                ..recipe
+            }
+        });
+        let found = search.refine(&tries, Algorithm::Greedy);
+        let Some((_, schedule)) = found.into_iter().flatten().min_by_key(|(score, _)| *score)
+        else {
+            break;
+        };
+        let reached = batch_ends(instance, &schedule);
+        let missed = reached.iter().zip(&ends).any(|(end, due)| end > due);
+        for ((due, end), bound) in ends.iter_mut().zip(&reached).zip(&bound) {
+            if *end > *due {
+                *due += ((*end - *due) / 3).clamp(1, (*due / 50).max(1));
+            } else if !missed {
+                *due = bound + (*end - bound) / 5 * 4;
+            }
+        }
+    }
+}
+
+/// When the last copy of each batch ends.
+pub(super) fn batch_ends(instance: &Instance, schedule: &Schedule) -> Vec<Millis> {
+    let mut ends = vec![0; instance.problem.batches.len()];
+    for (copy, placed) in schedule.placed.iter().enumerate() {
+        let end = &mut ends[instance.task(copy).batch];
+        *end = placed.as_ref().map_or(*end, |placed| placed.end.max(*end));
+    }
+    ends
+}
+
 fn latest_start(task: &TaskView, ends: &[Millis]) -> Millis {
     let end = ends[task.batch];
     let in_time = task
