@@ -40,6 +40,9 @@ pub(super) fn run(search: &mut Search) {
     }
 }
 
+/// The part of the budget after which static goals go on with other searches.
+const GREEDY_SHARE: f64 = 0.2;
+
 /// In which order copies are placed.
 #[derive(Clone, Copy)]
 enum Order {
@@ -125,7 +128,12 @@ fn at_once(search: &mut Search) {
     let recipes = choices.flat_map(|modes: Vec<Option<usize>>| {
         [false, true].map(|smallest_first| by_size(instance, modes.clone(), smallest_first))
     });
-    try_all(search, recipes);
+    for recipe in recipes {
+        search.evaluate_leaders(vec![recipe], Algorithm::Greedy);
+        if search.is_over() || search.meter().progress() > GREEDY_SHARE {
+            break;
+        }
+    }
 }
 
 /// These modes, one for each copy, the largest or the smallest first.
