@@ -21,7 +21,7 @@ test: tools ## Run every test; does all set-up itself
 	cargo test --locked --no-fail-fast
 
 test-long: ## Try the properties of plans and fixes on a million problems
-	TASKBATCH_CASES=$${TASKBATCH_CASES:-1000000} cargo test --release --lib --no-default-features --locked -- hostile remedy
+	TASKBATCH_CASES=$${TASKBATCH_CASES:-1000000} cargo test --release --lib --no-default-features --locked -- hostile remedy compiled_problems
 
 lint: ## Check format, lints and the chart
 	cargo fmt --check

@@ -93,6 +93,22 @@ fn dependency_order(requests: &[Request<'_>]) -> Vec<usize> {
     order
 }
 
+/// Reason, message and fix.
+type Explanation = (Reason, String, Option<Fix>);
+
+/// So many explanations are kept for other tasks.
+const MOST_EXPLAINED: usize = 64;
+
+/// Whether two tasks ask the same of nodes, so that the same keeps them from a place.
+fn asks_same(one: &Task, other: &Task) -> bool {
+    one.own == other.own
+        && one.ranges == other.ranges
+        && one.sized == other.sized
+        && one.shape == other.shape
+        && one.placement == other.placement
+        && one.workers == other.workers
+}
+
 struct Compiler<'a> {
     snapshot: &'a Snapshot,
     goal: Goal,
@@ -101,6 +117,8 @@ struct Compiler<'a> {
     admitted: Vec<Vec<bool>>,
     /// Where each request of a task stands in the problem; `None` for those set aside.
     placed: HashMap<(&'a str, &'a str), Vec<Option<usize>>>,
+    /// Tasks that can have no place, and why.
+    explained: Vec<(&'a Task, Explanation)>,
     /// The largest allocatable amount of each resource on one node.
     largest: BTreeMap<String, i64>,
     problem: Problem,
@@ -140,6 +158,7 @@ impl<'a> Compiler<'a> {
             placements,
             admitted,
             placed: HashMap::new(),
+            explained: Vec::new(),
             largest: largest(snapshot, &resources),
             problem: Problem {
                 goal,
@@ -167,8 +186,8 @@ impl<'a> Compiler<'a> {
         let modes = self.modes(task);
         let place = match after.iter().copied().collect::<Option<Vec<usize>>>() {
             _ if modes.is_empty() => {
-                let found = explain::unplaceable(self.snapshot, task);
-                self.set_aside(request, found.0, &found.1, found.2);
+                let (reason, message, fix) = self.explain(task);
+                self.set_aside(request, reason, &message, fix);
                 None
             }
             None => {
@@ -203,6 +222,23 @@ impl<'a> Compiler<'a> {
             }
         };
         self.placed.entry(key).or_default().push(place);
+    }
+
+    /// Why the task can have no place. Tasks that ask for the same get the same answer, without another look at
+    /// all nodes.
+    fn explain(&mut self, task: &'a Task) -> Explanation {
+        let known = self
+            .explained
+            .iter()
+            .find(|(other, _)| asks_same(other, task));
+        if let Some((_, explanation)) = known {
+            return explanation.clone();
+        }
+        let explanation = explain::unplaceable(self.snapshot, task);
+        if self.explained.len() < MOST_EXPLAINED {
+            self.explained.push((task, explanation.clone()));
+        }
+        explanation
     }
 
     fn batch(&mut self, batch: &Batch) -> usize {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::quantity;
-use super::{modes, remedy, snapshot};
+use super::{mend, modes, remedy, snapshot};
 use crate::constraint;
 use crate::model::{Fix, PODS, Reason, Resources, Snapshot, Task};
 
@@ -16,7 +16,7 @@ pub fn unplaceable(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<
     };
     let admitted = admitted(snapshot, task);
     if admitted.is_empty() {
-        let fix = remedy::of_rules(snapshot, task, smallest);
+        let fix = mend::of_rules(snapshot, task, smallest);
         return (
             Reason::NoMatchingNode,
             no_matching_node(snapshot, task),

@@ -10,6 +10,7 @@ pub mod explain;
 pub(crate) mod fixture;
 pub mod intake;
 pub mod ledger;
+mod mend;
 pub mod modes;
 pub mod node;
 pub mod placement;

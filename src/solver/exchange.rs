@@ -47,28 +47,49 @@ pub(super) fn run(search: &mut Search) {
         return;
     }
     let mut exchange = Exchange::new(instance, rooms, search.seed);
+    let mut best = Best {
+        value: exchange.rooms.value(),
+        schedule: None,
+    };
     // Copying a plan costs what it has copies, so that it is done no more often than so many moves are made.
-    let stride = STRIDE.max(instance.copies() as u64 / 4);
-    let mut best = exchange.rooms.value();
-    let mut found = None;
-    let mut reported = search.meter().progress();
+    let pause = instance.copies() as u64 / 4;
+    let (mut moves, mut reported) = (0, search.meter().progress());
     while !search.is_over() {
         let progress = search.meter().progress();
         let temperature = exchange.step * FIRST * LAST.powf(progress);
-        let moves = search.meter().grant(stride);
-        (0..moves).for_each(|_| exchange.make_move(temperature));
-        search.count(moves);
-        if exchange.rooms.value().is_better_than(&best) {
-            exchange.rooms.settle();
-            best = exchange.rooms.value();
-            found = Some(exchange.rooms.schedule());
+        let granted = search.meter().grant(STRIDE);
+        (0..granted).for_each(|_| exchange.make_move(temperature));
+        search.count(granted);
+        moves += granted;
+        if moves >= pause && best.take_over(&mut exchange.rooms) {
+            moves = 0;
         }
-        if progress - reported > REPORT || closes_gap(search, &best) {
+        if progress - reported > REPORT || closes_gap(search, &best.value) {
             reported = progress;
-            offer(search, found.take());
+            offer(search, best.schedule.take());
         }
     }
-    offer(search, found);
+    best.take_over(&mut exchange.rooms);
+    offer(search, best.schedule);
+}
+
+/// The best plan of the search, until it is handed in.
+struct Best {
+    value: Value,
+    schedule: Option<Schedule>,
+}
+
+impl Best {
+    /// Copies the plan if it is better, after all that has room beside it was placed; whether it is.
+    fn take_over(&mut self, rooms: &mut Rooms) -> bool {
+        let is_better = rooms.value().is_better_than(&self.value);
+        if is_better {
+            rooms.settle();
+            self.value = rooms.value();
+            self.schedule = Some(rooms.schedule());
+        }
+        is_better
+    }
 }
 
 fn offer(search: &mut Search, found: Option<Schedule>) {

@@ -43,6 +43,9 @@ pub(super) fn run(search: &mut Search) {
     }
 }
 
+/// The part of the budget after which static goals go on with other searches.
+const GREEDY_SHARE: f64 = 0.2;
+
 /// In which order copies are placed.
 #[derive(Clone, Copy)]
 enum Order {
@@ -204,23 +207,28 @@ fn at_once(search: &mut Search) {
     let recipes = choices.flat_map(|modes: Vec<Option<usize>>| {
         [false, true].map(|smallest_first| by_size(instance, modes.clone(), smallest_first))
     });
-    try_all(search, recipes);
+    for recipe in recipes {
+        search.evaluate_leaders(vec![recipe], Algorithm::Greedy);
+        if search.is_over() || search.meter().progress() > GREEDY_SHARE {
+            break;
+        }
+    }
 }
 
-/// These modes, one for each copy, the largest or the smallest first.
+/// These modes, one for each copy, the largest or the smallest first, of equal ones that of most worth: where not
+/// all have room, it is had by those that are worth most.
 fn by_size(instance: &Instance, modes: Vec<Option<usize>>, smallest_first: bool) -> Recipe {
-    let share = |copy: usize| {
+    let key = |copy: usize| {
         let chosen = modes[copy].and_then(|mode| instance.task(copy).modes.get(mode));
-        chosen.map_or(0.0, |mode| {
-            if smallest_first {
-                mode.share
-            } else {
-                -mode.share
-            }
-        })
+        let share = chosen.map_or(0.0, |mode| mode.share);
+        let size = if smallest_first { share } else { -share };
+        (size, chosen.map_or(i64::MIN, |mode| worth(instance, mode)))
     };
     let mut order: Vec<usize> = (0..instance.copies()).collect();
-    order.sort_by(|&one, &other| share(one).total_cmp(&share(other)));
+    order.sort_by(|&one, &other| {
+        let (one, other) = (key(one), key(other));
+        one.0.total_cmp(&other.0).then(other.1.cmp(&one.1))
+    });
     Recipe {
         order,
         modes,

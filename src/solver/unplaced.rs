@@ -128,31 +128,33 @@ fn lack(instance: &Instance, mode: &ModeView, nodes: &[(usize, &[i64])]) -> Stri
 
 /// What is missing on the node that misses least, as a sum of shares of the need.
 fn free_more(instance: &Instance, mode: &ModeView, nodes: &[(usize, &[i64])]) -> Option<Fix> {
-    let mut best: Option<(f64, usize, Vec<(usize, i64)>)> = None;
-    for (node, free) in nodes {
-        let short = needed(mode).filter(|(resource, usage)| *usage > free[*resource]);
-        let missing = short.map(|(resource, usage)| {
-            let more = usage.checked_sub(free[resource])?;
-            Some((resource, more))
+    let mut best: Option<(f64, usize, &[i64])> = None;
+    for &(node, free) in nodes {
+        let mut short = missing(mode, free);
+        let loss = short.try_fold(0.0, |loss, (resource, more)| {
+            Some(loss + more? as f64 / mode.request.usage[resource] as f64)
         });
-        let Some(missing) = missing.collect::<Option<Vec<_>>>() else {
-            continue;
-        };
-        let part =
-            |&(resource, more): &(usize, i64)| more as f64 / mode.request.usage[resource] as f64;
-        let loss: f64 = missing.iter().map(part).sum();
-        if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
-            best = Some((loss, *node, missing));
+        // What does not fit 64 bits cannot be freed.
+        let Some(loss) = loss else { continue };
+        if best.is_none_or(|(least, ..)| loss < least) {
+            best = Some((loss, node, free));
         }
     }
-    let (_, node, missing) = best?;
-    let more = missing.into_iter();
+    let (_, node, free) = best?;
+    let more = missing(mode, free).filter_map(|(resource, more)| {
+        let name = instance.problem.resources[resource].clone();
+        Some((name, more?))
+    });
     Some(Fix::Free {
         node: instance.problem.nodes[node].clone(),
-        more: more
-            .map(|(resource, more)| (instance.problem.resources[resource].clone(), more))
-            .collect(),
+        more: more.collect(),
     })
+}
+
+/// What a pod needs beyond what is free, by resource; `None` beyond 64 bits.
+fn missing(mode: &ModeView, free: &[i64]) -> impl Iterator<Item = (usize, Option<i64>)> {
+    let short = needed(mode).filter(|(resource, usage)| *usage > free[*resource]);
+    short.map(|(resource, usage)| (resource, usage.checked_sub(free[resource])))
 }
 
 /// A node for each pod of a gang that has no room beside the others.

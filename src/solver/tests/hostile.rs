@@ -46,6 +46,11 @@ fn problem(goal: Goal, random: &mut ChaCha8Rng) -> Problem {
         spoil(&mut problem, random);
     }
     count_slots(&mut problem);
+    let tasks = problem.tasks.iter_mut().map(|task| &mut task.weight);
+    let batches = problem.batches.iter_mut().map(|batch| &mut batch.weight);
+    tasks
+        .chain(batches)
+        .for_each(|weight| *weight = (*weight).min(MOST_WEIGHT));
     problem
 }
 
@@ -65,7 +70,7 @@ fn count_slots(problem: &mut Problem) {
     }
 }
 
-/// Weights are 1 to 1000 in the API; sums of the check fit 128 bits up to this one.
+/// Weights are 1 to 1000 in the API; up to this one the sums of the check fit 128 bits, beyond them it says no.
 const MOST_WEIGHT: i64 = 1 << 40;
 
 /// Takes one thing to its extreme.
@@ -111,11 +116,11 @@ fn spoil(problem: &mut Problem, random: &mut ChaCha8Rng) {
         8 => problem
             .tasks
             .iter_mut()
-            .for_each(|task| task.weight = number.min(MOST_WEIGHT)),
+            .for_each(|task| task.weight = number),
         9 => problem
             .batches
             .iter_mut()
-            .for_each(|batch| batch.weight = number.min(MOST_WEIGHT)),
+            .for_each(|batch| batch.weight = number),
         10 => problem
             .tasks
             .iter_mut()
