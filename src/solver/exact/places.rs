@@ -58,20 +58,35 @@ pub(super) fn each(
     offer: &mut impl FnMut(Millis, Picks),
 ) -> Found {
     if way.pods > 1 {
-        return gang(nodes, way, (from, until), spreads, offer);
+        return gang(nodes, kinds, way, (from, until), spreads, offer);
     }
     let class = way.lanes[0].class;
     let mut soonest = Millis::MAX;
-    for &node in &kinds[class] {
+    let firsts = kinds[class]
+        .iter()
+        .enumerate()
+        .filter(|(node, kind)| node == *kind);
+    for (node, _) in firsts {
         let profile = nodes.profile(class, node);
         if let Some(start) = profile.earliest(&way.request.need, way.duration, from) {
             soonest = soonest.min(start);
             if start < until {
-                offer(start, Picks::One(Pick { class, node, pods: 1 }));
+                offer(
+                    start,
+                    Picks::One(Pick {
+                        class,
+                        node,
+                        pods: 1,
+                    }),
+                );
             }
         }
     }
-    Found { soonest, is_complete: true, has_all: true }
+    Found {
+        soonest,
+        is_complete: true,
+        has_all: true,
+    }
 }
 
 /// A node with the pods that fit on it at each of the starts looked at.
@@ -79,8 +94,8 @@ struct Room {
     class: usize,
     node: usize,
     is_slowest: bool,
-    /// Index of the first room that is the same from the first start on.
-    kind: usize,
+    /// The class and the first node in it that is the same.
+    kind: (usize, usize),
     pods: Vec<u32>,
 }
 
@@ -88,24 +103,33 @@ struct Room {
 /// an earlier one; on nodes of one kind the pods do not increase from node to node.
 fn gang(
     nodes: &Nodes,
+    kinds: &[Vec<usize>],
     way: &Way,
     (from, until): (Millis, Millis),
     spreads: usize,
     offer: &mut impl FnMut(Millis, Picks),
 ) -> Found {
-    let mut rooms = rooms(nodes, way, from);
+    let mut rooms = rooms(nodes, kinds, way);
     let mut times = BTreeSet::from([from]);
     for room in &rooms {
         let steps = nodes.profile(room.class, room.node).steps_from(from);
         times.extend(steps.map(|(time, _)| time));
     }
-    let mut found = Found { soonest: Millis::MAX, is_complete: true, has_all: true };
+    let mut found = Found {
+        soonest: Millis::MAX,
+        is_complete: true,
+        has_all: true,
+    };
     for (index, &time) in times.iter().enumerate() {
         let mut total = 0u64;
         for room in &mut rooms {
             let most = u64::from(way.pods);
             let profile = nodes.profile(room.class, room.node);
-            let pods = if way.duration > 0 { profile.slots(&way.request, time, way.duration, most) } else { most };
+            let pods = if way.duration > 0 {
+                profile.slots(&way.request, time, way.duration, most)
+            } else {
+                most
+            };
             total += pods;
             room.pods.push(u32::try_from(pods).unwrap_or(0));
         }
@@ -117,9 +141,18 @@ fn gang(
             break;
         }
         // The tightest nodes first, so that large room is kept.
-        let mut order: Vec<usize> = (0..rooms.len()).filter(|&room| rooms[room].pods[index] > 0).collect();
+        let mut order: Vec<usize> = (0..rooms.len())
+            .filter(|&room| rooms[room].pods[index] > 0)
+            .collect();
         order.sort_by_key(|&room| (rooms[room].pods[index], rooms[room].kind, room));
-        let mut all = Spreads { rooms: &rooms, order: &order, at: index, picked: Vec::new(), left: spreads, steps: MOST_STEPS };
+        let mut all = Spreads {
+            rooms: &rooms,
+            order: &order,
+            at: index,
+            picked: Vec::new(),
+            left: spreads,
+            steps: MOST_STEPS,
+        };
         all.spread(0, way.pods, &mut |picks| offer(time, Picks::Many(picks)));
         let (is_all, is_some) = (all.left > 0 && all.steps > 0, all.left < spreads);
         found.has_all &= is_all;
@@ -128,17 +161,20 @@ fn gang(
     found
 }
 
-fn rooms(nodes: &Nodes, way: &Way, from: Millis) -> Vec<Room> {
+fn rooms(nodes: &Nodes, kinds: &[Vec<usize>], way: &Way) -> Vec<Room> {
     let mut rooms: Vec<Room> = Vec::new();
     for lane in &way.lanes {
-        let first = rooms.len();
         let touched = nodes.touched(lane.class).len();
         let fresh = nodes.untouched(lane.class).min(way.pods as usize);
         for node in 0..touched + fresh {
-            let own = nodes.profile(lane.class, node).steps_from(from);
-            let like = |room: &Room| nodes.profile(room.class, room.node).steps_from(from).eq(own.clone());
-            let kind = rooms[first..].iter().position(like).map_or(rooms.len(), |kind| first + kind);
-            rooms.push(Room { class: lane.class, node, is_slowest: lane.is_slowest, kind, pods: Vec::new() });
+            let kind = (lane.class, kinds[lane.class][node.min(touched)]);
+            rooms.push(Room {
+                class: lane.class,
+                node,
+                is_slowest: lane.is_slowest,
+                kind,
+                pods: Vec::new(),
+            });
         }
     }
     rooms
@@ -165,7 +201,9 @@ impl Spreads<'_> {
             self.finish(offer);
             return;
         }
-        let Some(&index) = self.order.get(next) else { return };
+        let Some(&index) = self.order.get(next) else {
+            return;
+        };
         let room = &self.rooms[index];
         let pods_of = |&room: &usize| u64::from(self.rooms[room].pods[self.at]);
         let rest: u64 = self.order[next..].iter().map(pods_of).sum();
@@ -177,7 +215,9 @@ impl Spreads<'_> {
             Some(&(last, pods)) if next > 0 && last == self.order[next - 1] => pods,
             _ => 0,
         };
-        let most = room.pods[self.at].min(pods).min(if same_kind { before } else { u32::MAX });
+        let most = room.pods[self.at]
+            .min(pods)
+            .min(if same_kind { before } else { u32::MAX });
         for own in (0..=most).rev() {
             if own > 0 {
                 self.picked.push((index, own));
@@ -191,8 +231,15 @@ impl Spreads<'_> {
 
     /// Offers the spread unless it lasts less long or fits earlier: then it is offered elsewhere.
     fn finish(&mut self, offer: &mut impl FnMut(Vec<Pick>)) {
-        let uses_slowest = self.picked.iter().any(|&(room, _)| self.rooms[room].is_slowest);
-        let fits = |at: usize| self.picked.iter().all(|&(room, pods)| self.rooms[room].pods[at] >= pods);
+        let uses_slowest = self
+            .picked
+            .iter()
+            .any(|&(room, _)| self.rooms[room].is_slowest);
+        let fits = |at: usize| {
+            self.picked
+                .iter()
+                .all(|&(room, pods)| self.rooms[room].pods[at] >= pods)
+        };
         if !uses_slowest || (0..self.at).any(fits) {
             return;
         }
