@@ -45,6 +45,19 @@ struct Measure {
     room: Vec<f64>,
 }
 
+/// The node that is filled.
+struct Turn {
+    node: usize,
+    class: usize,
+    /// The copies that have no node yet.
+    rest: u64,
+    /// Its set begins with this job or a later one.
+    first: usize,
+    room: Vec<f64>,
+    /// Room of all later nodes.
+    spare: Vec<f64>,
+}
+
 enum Fit {
     /// A schedule of the set on one node, by job of the set.
     Until(Millis, Vec<Place>),
@@ -182,108 +195,72 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
         let Some(&class) = self.nodes.get(node) else {
             return false;
         };
-        let count = self.measures.len();
-        let room: Vec<f64> = self
-            .measures
-            .iter()
-            .map(|measure| measure.room[class])
-            .collect();
         let later = |measure: &Measure| {
             self.nodes[node + 1..]
                 .iter()
                 .map(|&class| measure.room[class])
                 .sum()
         };
-        let spare: Vec<f64> = self.measures.iter().map(later).collect();
         let is_like_last = node > 0 && self.nodes[node - 1] == class;
-        let after = match self.chosen.last() {
-            Some(0) if is_like_last => 64,
-            Some(set) if is_like_last => set.trailing_zeros(),
+        let first = match self.chosen.last() {
+            Some(set) if is_like_last => set.trailing_zeros() as usize,
             _ => 0,
         };
-        self.choose(
+        let turn = Turn {
             node,
+            class,
             rest,
-            0,
-            after,
-            &mut vec![0.0; count],
-            &mut vec![0.0; count],
-            (&room, &spare),
-            0,
-        )
+            first,
+            room: self
+                .measures
+                .iter()
+                .map(|measure| measure.room[class])
+                .collect(),
+            spare: self.measures.iter().map(later).collect(),
+        };
+        let nothing = vec![0.0; self.measures.len()];
+        self.choose(&turn, 0, 0, &nothing, &nothing)
     }
 
-    /// Decides over the copies from `next` on whether they are in the set of the node.
+    /// Decides over the copies from `next` on whether they are in the set of the node. `inside` is the load of
+    /// the set, `outside` that of the copies left for later nodes.
     fn choose(
         &mut self,
-        node: usize,
-        rest: u64,
+        turn: &Turn,
         set: u64,
-        after: u32,
-        inside: &mut Vec<f64>,
-        outside: &mut Vec<f64>,
-        (room, spare): (&[f64], &[f64]),
         next: usize,
+        inside: &[f64],
+        outside: &[f64],
     ) -> bool {
         self.steps += 1;
-        if self.steps % 4096 == 0 {
+        if self.steps.is_multiple_of(4096) {
             self.is_stopped |= self.search.meter().exhausted();
         }
         if self.is_stopped {
             return false;
         }
-        let Some(job) = (next..self.jobs.jobs.len()).find(|job| rest >> job & 1 == 1) else {
+        let Some(job) = (next..self.jobs.jobs.len()).find(|job| turn.rest >> job & 1 == 1) else {
             self.chosen.push(set);
-            let is_done = self.fits(self.nodes[node], set) && self.fill(node + 1, rest & !set);
+            let is_done = self.fits(turn.class, set) && self.fill(turn.node + 1, turn.rest & !set);
             if !is_done {
                 self.chosen.pop();
             }
             return is_done;
         };
-        let class = self.nodes[node];
-        // Of equal nodes this one may not begin with an earlier copy than the one before.
-        if set != 0 || job as u32 > after || after == 0 {
-            let was = inside.clone();
-            let mut is_room = true;
-            for (measure, (inside, room)) in self.measures.iter().zip(inside.iter_mut().zip(room)) {
-                *inside += measure.load[class][job];
-                is_room &= *inside <= *room;
-            }
-            if is_room
-                && self.choose(
-                    node,
-                    rest,
-                    set | 1 << job,
-                    after,
-                    inside,
-                    outside,
-                    (room, spare),
-                    job + 1,
-                )
-            {
-                return true;
-            }
-            inside.clone_from(&was);
-        }
-        let was = outside.clone();
-        let mut is_room = true;
-        for (measure, (outside, spare)) in self.measures.iter().zip(outside.iter_mut().zip(spare)) {
-            *outside += measure.least[job];
-            is_room &= *outside <= *spare;
-        }
-        let is_done = is_room
-            && self.choose(
-                node,
-                rest,
-                set,
-                after,
-                inside,
-                outside,
-                (room, spare),
-                job + 1,
-            );
-        outside.clone_from(&was);
-        is_done
+        let more = |load: &[f64], own: &dyn Fn(&Measure) -> f64| -> Vec<f64> {
+            load.iter()
+                .zip(&self.measures)
+                .map(|(load, measure)| load + own(measure))
+                .collect()
+        };
+        let fits =
+            |load: &[f64], room: &[f64]| load.iter().zip(room).all(|(load, room)| load <= room);
+        let with = more(inside, &|measure| measure.load[turn.class][job]);
+        let without = more(outside, &|measure| measure.least[job]);
+        let may_take = (set != 0 || job >= turn.first) && fits(&with, &turn.room);
+        let may_leave = fits(&without, &turn.spare);
+        (may_take && self.choose(turn, set | 1 << job, job + 1, &with, outside))
+            || (may_leave && self.choose(turn, set, job + 1, inside, &without))
     }
 
     /// Whether the set can end in time on a node of the class.
@@ -305,6 +282,7 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
         let task = Task {
             limit: weight.saturating_mul(self.latest),
             is_enough: true,
+            most_nodes: u64::MAX,
             schedule: None,
         };
         let found = Tree::new(&own, &tariff, self.search, task).search();

@@ -74,9 +74,9 @@ fn part_of_flow_time(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) 
     if least == objective {
         return (objective, true);
     }
-    let horizon = 1.05 * last_end(schedule, jobs) as f64;
+    let horizon = (1.05 * last_end(schedule, jobs) as f64).max(1.0);
     let aim = Aim {
-        horizon: horizon.max(1.0),
+        horizon,
         is_flow: true,
         latest: &vec![f64::INFINITY; jobs.jobs.len()],
         target: objective as f64,
@@ -85,18 +85,64 @@ fn part_of_flow_time(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) 
     let Some(tariff) = Tariff::learn(jobs, aim, || search.meter().expired()) else {
         return (least, false);
     };
-    let task = Task {
-        limit: objective - 1,
-        is_enough: false,
-        schedule: Some(schedule),
-    };
-    if Tree::new(jobs, &tariff, search, task).search().is_proved {
-        return (cost(schedule), true);
+    let least = least.max((tariff.bound - tariff.margin).ceil() as i64);
+    let bound = close_in(least, objective, |limit, most_nodes| {
+        let task = Task {
+            limit,
+            is_enough: false,
+            most_nodes,
+            schedule: Some(schedule),
+        };
+        let answer = Tree::new(jobs, &tariff, search, task).search();
+        (
+            answer.best.map(|_| cost(schedule)),
+            answer.is_proved,
+            search.is_over(),
+        )
+    });
+    (bound, bound == cost(schedule))
+}
+
+/// Trees of the first attempts have at most so many nodes.
+const FIRST_NODES: u64 = 2_000;
+/// A gap of one part of so many is closed by one tree.
+const SMALL_GAP: i64 = 50;
+
+/// Raises the bound on an objective until it meets the best plan, or the search is over: the bound.
+///
+/// Small trees first, and by turns with a limit near the bound, which is soon refuted or leads to a much better
+/// plan, and with the limit that proves the best plan (destructive bounds: Klein and Scholl 1999). An attempt
+/// takes a limit and a number of nodes, and returns the better objective that it found, whether nothing else is
+/// within the limit, and whether the search is over.
+fn close_in(
+    bound: i64,
+    objective: i64,
+    mut attempt: impl FnMut(i64, u64) -> (Option<i64>, bool, bool),
+) -> i64 {
+    let (mut bound, mut objective, mut nodes) = (bound, objective, FIRST_NODES);
+    loop {
+        for part in [4, 1] {
+            if bound >= objective {
+                return objective;
+            }
+            let is_small = objective - bound <= objective / SMALL_GAP;
+            let (part, nodes) = if is_small {
+                (1, u64::MAX)
+            } else {
+                (part, nodes)
+            };
+            let limit = bound + (objective - 1 - bound) / part;
+            let (found, is_proved, is_over) = attempt(limit, nodes);
+            objective = found.unwrap_or(objective);
+            if is_proved {
+                bound = found.unwrap_or(limit + 1);
+            }
+            if is_over {
+                return bound.min(objective);
+            }
+        }
+        nodes = nodes.saturating_mul(4);
     }
-    (
-        least.max((tariff.bound - tariff.margin).ceil() as i64),
-        false,
-    )
 }
 
 fn last_end(schedule: &Schedule, jobs: &Jobs) -> Millis {
@@ -145,6 +191,7 @@ fn makespan(search: &mut Search, schedule: &mut Schedule) {
     let task = Task {
         limit: objective - 1,
         is_enough: false,
+        most_nodes: u64::MAX,
         schedule: Some(schedule),
     };
     if Tree::new(&jobs, &tariff, search, task).search().is_proved {
@@ -180,19 +227,41 @@ fn single_batch(search: &mut Search, schedule: &mut Schedule) {
 /// Makes a part end as early as possible; whether it could be proved.
 fn part_of_makespan(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -> bool {
     let latest = last_end(schedule, jobs) - 1;
-    let Some(tariff) = deadline_prices(search, jobs, latest, 400) else {
-        return false;
-    };
     if loads::applies(jobs) {
+        let Some(tariff) = deadline_prices(search, jobs, latest, 400) else {
+            return false;
+        };
         return Loads::new(jobs, &tariff, search, latest).search(schedule);
     }
     let weight = jobs.batches[jobs.jobs[0].batch];
-    let task = Task {
-        limit: weight.saturating_mul(latest),
-        is_enough: false,
-        schedule: Some(schedule),
-    };
-    Tree::new(jobs, &tariff, search, task).search().is_proved
+    let known = search
+        .incumbent()
+        .map_or(0, |incumbent| incumbent.bound.value);
+    // No plan of all parts ends before this, so that it does not matter whether this part could.
+    let least = known.div_euclid(weight.max(1)).min(latest);
+    let bound = close_in(least, latest + 1, |latest, most_nodes| {
+        let Some(tariff) = deadline_prices(search, jobs, latest, 200) else {
+            return (None, false, true);
+        };
+        let limit = weight.saturating_mul(latest);
+        let task = Task {
+            limit,
+            is_enough: false,
+            most_nodes,
+            schedule: Some(schedule),
+        };
+        let answer = Tree::new(jobs, &tariff, search, task).search();
+        (
+            answer.best.map(|_| last_end(schedule, jobs)),
+            answer.is_proved,
+            search.is_over(),
+        )
+    });
+    search.raise_bound(Bound {
+        value: weight.saturating_mul(bound),
+        name: "branch and bound",
+    });
+    bound >= last_end(schedule, jobs)
 }
 
 /// Prices that make an end by `latest` as hard as possible; `None` where the budget ends.

@@ -47,18 +47,20 @@ impl<'j> Nodes<'j> {
             .unwrap_or(&self.classes[class].base)
     }
 
-    /// One node of each kind that differs from `time` on, the first of each; all untouched ones are one.
+    /// For each touched node and the first untouched one the first node that is the same from `time` on.
     pub fn kinds(&self, class: usize, time: Millis, kinds: &mut Vec<usize>) {
         kinds.clear();
         let nodes = self.touched[class].len() + usize::from(self.untouched(class) > 0);
         for node in 0..nodes {
             let own = self.profile(class, node).steps_from(time);
-            if !kinds
-                .iter()
-                .any(|&other| self.profile(class, other).steps_from(time).eq(own.clone()))
-            {
-                kinds.push(node);
-            }
+            let is_same =
+                |&other: &usize| self.profile(class, other).steps_from(time).eq(own.clone());
+            kinds.push(
+                (0..node)
+                    .filter(|&other| kinds[other] == other)
+                    .find(is_same)
+                    .unwrap_or(node),
+            );
         }
     }
 

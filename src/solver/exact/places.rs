@@ -58,11 +58,15 @@ pub(super) fn each(
     offer: &mut impl FnMut(Millis, Picks),
 ) -> Found {
     if way.pods > 1 {
-        return gang(nodes, way, (from, until), spreads, offer);
+        return gang(nodes, kinds, way, (from, until), spreads, offer);
     }
     let class = way.lanes[0].class;
     let mut soonest = Millis::MAX;
-    for &node in &kinds[class] {
+    let firsts = kinds[class]
+        .iter()
+        .enumerate()
+        .filter(|(node, kind)| node == *kind);
+    for (node, _) in firsts {
         let profile = nodes.profile(class, node);
         if let Some(start) = profile.earliest(&way.request.need, way.duration, from) {
             soonest = soonest.min(start);
@@ -90,8 +94,8 @@ struct Room {
     class: usize,
     node: usize,
     is_slowest: bool,
-    /// Index of the first room that is the same from the first start on.
-    kind: usize,
+    /// The class and the first node in it that is the same.
+    kind: (usize, usize),
     pods: Vec<u32>,
 }
 
@@ -99,12 +103,13 @@ struct Room {
 /// an earlier one; on nodes of one kind the pods do not increase from node to node.
 fn gang(
     nodes: &Nodes,
+    kinds: &[Vec<usize>],
     way: &Way,
     (from, until): (Millis, Millis),
     spreads: usize,
     offer: &mut impl FnMut(Millis, Picks),
 ) -> Found {
-    let mut rooms = rooms(nodes, way, from);
+    let mut rooms = rooms(nodes, kinds, way);
     let mut times = BTreeSet::from([from]);
     for room in &rooms {
         let steps = nodes.profile(room.class, room.node).steps_from(from);
@@ -156,24 +161,13 @@ fn gang(
     found
 }
 
-fn rooms(nodes: &Nodes, way: &Way, from: Millis) -> Vec<Room> {
+fn rooms(nodes: &Nodes, kinds: &[Vec<usize>], way: &Way) -> Vec<Room> {
     let mut rooms: Vec<Room> = Vec::new();
     for lane in &way.lanes {
-        let first = rooms.len();
         let touched = nodes.touched(lane.class).len();
         let fresh = nodes.untouched(lane.class).min(way.pods as usize);
         for node in 0..touched + fresh {
-            let own = nodes.profile(lane.class, node).steps_from(from);
-            let like = |room: &Room| {
-                nodes
-                    .profile(room.class, room.node)
-                    .steps_from(from)
-                    .eq(own.clone())
-            };
-            let kind = rooms[first..]
-                .iter()
-                .position(like)
-                .map_or(rooms.len(), |kind| first + kind);
+            let kind = (lane.class, kinds[lane.class][node.min(touched)]);
             rooms.push(Room {
                 class: lane.class,
                 node,

@@ -104,6 +104,7 @@ struct Prices {
 
 struct Market<'a> {
     jobs: &'a Jobs,
+    is_flow: bool,
     lanes: Vec<Lane>,
     /// The weight of each job's end.
     weights: Vec<f64>,
@@ -121,10 +122,7 @@ impl Tariff {
     /// Prices for all copies; `None` where the budget ends.
     pub fn learn(jobs: &Jobs, aim: Aim, mut is_over: impl FnMut() -> bool) -> Option<Self> {
         let market = Market::new(jobs, aim);
-        let mut prices = Prices {
-            room: market.first(aim),
-            waits: vec![0.0; market.waits.len()],
-        };
+        let mut prices = market.first();
         let mut best = (f64::NEG_INFINITY, prices.clone());
         let (mut pace, mut stalled) = (1.0, 0);
         for round in 0..aim.rounds {
@@ -191,6 +189,7 @@ impl<'a> Market<'a> {
             .flat_map(|class| class.capacity.iter().copied());
         let mut market = Self {
             jobs,
+            is_flow: aim.is_flow,
             lanes: Vec::new(),
             weights: jobs
                 .jobs
@@ -248,18 +247,40 @@ impl<'a> Market<'a> {
     }
 
     /// Prices of the whole capacity for a cell.
-    fn first(&self, aim: Aim) -> Vec<Vec<f64>> {
-        let total: f64 = self.jobs.jobs.iter().map(|job| job.weight as f64).sum();
+    /// Prices to begin with: room is the dearer the more weight has not ended.
+    fn first(&self) -> Prices {
+        let total: f64 = self.weights.iter().sum();
         let curves = self.capacity.len().max(1) as f64;
         let cell = |cell: usize| {
-            if aim.is_flow {
-                let left = 1.0 - (cell as f64 + 0.5) / CELLS as f64;
+            let left = 1.0 - (cell as f64 + 0.5) / CELLS as f64;
+            if self.is_flow {
                 total * left * self.width / curves
             } else {
-                1.0 / CELLS as f64 / curves
+                1.0
             }
         };
-        vec![(0..CELLS).map(cell).collect(); self.capacity.len()]
+        let room = vec![(0..CELLS).map(cell).collect(); self.capacity.len()];
+        let mut prices = Prices {
+            room,
+            waits: vec![0.0; self.waits.len()],
+        };
+        self.normalise(&mut prices);
+        prices
+    }
+
+    /// A deadline is refuted by the ratio of prices alone: all room together costs 1.
+    fn normalise(&self, prices: &mut Prices) {
+        let rent = self.rent(prices);
+        if !self.is_flow && rent > 0.0 {
+            let all = prices.room.iter_mut().flatten().chain(&mut prices.waits);
+            all.for_each(|price| *price /= rent);
+        }
+    }
+
+    /// The price of all room.
+    fn rent(&self, prices: &Prices) -> f64 {
+        let room = prices.room.iter().flatten().zip(self.room.iter().flatten());
+        room.map(|(price, room)| price * room).sum()
     }
 
     /// Cumulative prices of a lane, padded.
@@ -321,11 +342,13 @@ impl<'a> Market<'a> {
                 own.for_each(|(_, price)| *price *= most / all);
             }
         }
+        self.normalise(prices);
     }
 
     fn deal(&self, prices: &Prices) -> Deal {
         let paces = self.paces(&prices.waits);
         let mut starts = vec![(0.0, 0.0); self.buyers.len()];
+        let rent = self.rent(prices);
         let prices = &prices.room;
         let paid: Vec<Vec<f64>> = prices.iter().map(|prices| cumulate(prices)).collect();
         let mut excess: Vec<Vec<f64>> = self
@@ -333,12 +356,6 @@ impl<'a> Market<'a> {
             .iter()
             .map(|room| room.iter().map(|room| -room).collect())
             .collect();
-        let rent: f64 = prices
-            .iter()
-            .flatten()
-            .zip(self.room.iter().flatten())
-            .map(|(price, room)| price * room)
-            .sum();
         let mut bound = -rent;
         let mut sums = Vec::new();
         for (job, buyer) in self.buyers.iter().enumerate() {

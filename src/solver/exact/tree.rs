@@ -17,7 +17,7 @@ use super::super::search::Search;
 use super::jobs::Jobs;
 use super::memo::{Memo, State};
 use super::nodes::Nodes;
-use super::places::{self, Place};
+use super::places::{self, MOST_SPREADS, Place};
 use super::pools::Pools;
 use super::tariff::Tariff;
 
@@ -30,6 +30,8 @@ pub(super) struct Task<'s> {
     pub limit: i64,
     /// Whether one such plan is enough.
     pub is_enough: bool,
+    /// So many nodes are visited at most.
+    pub most_nodes: u64,
     /// The best plan so far, with the copies of other parts: better ones replace it and are offered.
     pub schedule: Option<&'s mut Schedule>,
 }
@@ -131,12 +133,6 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
     /// Searches everything, or until the budget ends.
     pub fn search(mut self) -> Answer {
         self.expand();
-        if std::env::var("EXACT_DEBUG").is_ok() && self.task.schedule.is_some() {
-            eprintln!(
-                "visited {} complete {} stopped {} root {} limit {}",
-                self.visited, self.is_complete, self.is_stopped, self.tariff.bound, self.task.limit
-            );
-        }
         Answer {
             is_proved: self.is_complete && !self.is_stopped,
             best: self.best,
@@ -149,7 +145,7 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
             return false;
         }
         if self.granted == 0 {
-            if self.search.meter().exhausted() {
+            if self.visited >= self.task.most_nodes || self.search.meter().exhausted() {
                 self.is_stopped = true;
                 return false;
             }
@@ -242,7 +238,7 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
             &level.kinds,
             way,
             range,
-            places::MOST_SPREADS,
+            MOST_SPREADS,
             &mut offer,
         );
         for other in others.iter().skip(1) {
