@@ -28,6 +28,9 @@ const DEADLINES: [f64; 12] = [
     1.0, 1.0025, 1.005, 1.01, 1.015, 1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.35,
 ];
 
+/// Modes that all rounds of the window prices look at.
+const WINDOW_MODES: usize = 60_000;
+
 /// Decodes the greedy recipes, best guess first, as far as the budget goes.
 pub(super) fn run(search: &mut Search) {
     match search.problem().goal {
@@ -57,6 +60,9 @@ enum Order {
 fn makespan(search: &mut Search) {
     let instance = search.instance;
     deadlines(search);
+    if !search.is_over() {
+        priced::raise(search, window_rounds(instance));
+    }
     let order = if instance.problem.batches.len() > 1 {
         Order::Batch
     } else {
@@ -69,6 +75,12 @@ fn makespan(search: &mut Search) {
             .iter()
             .flat_map(|least| orders.map(|order| by_efficiency(instance, order, *least))),
     );
+}
+
+/// Rounds of the window prices before other plans are tried: as many as take about as long as these plans.
+fn window_rounds(instance: &Instance) -> usize {
+    let modes: usize = instance.tasks.iter().map(|task| task.modes.len()).sum();
+    (WINDOW_MODES / modes.max(1)).min(120)
 }
 
 /// Raises the deadlines of the batches until all copies meet them.

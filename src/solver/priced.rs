@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::model::Algorithm;
 
-use super::bounds::{Bound, PriceBound, Prices, Relaxation};
+use super::bounds::{Learnt, Prices};
 use super::preference::Preference;
 use super::schedule::Recipe;
 use super::search::Search;
@@ -14,19 +14,20 @@ use super::search::Search;
 /// Rounds of learning before the first plans.
 const ROUNDS: usize = 60;
 
+/// Raises the bound by rounds of learning, as far as the budget goes.
+pub(super) fn raise(search: &mut Search, rounds: usize) -> Option<Learnt> {
+    let incumbent = search.incumbent()?;
+    let mut learnt = Learnt::new(search.instance, &incumbent.counts)?;
+    learnt.improve(rounds, || search.meter().expired());
+    search.raise_bound(learnt.bound());
+    Some(learnt)
+}
+
 /// Learns prices, raises the bound, and decodes what the prices suggest.
 pub(super) fn run(search: &mut Search) {
-    let Some(incumbent) = search.incumbent() else {
+    let Some(found) = raise(search, ROUNDS).and_then(|learnt| learnt.prices()) else {
         return;
     };
-    let mut bound = PriceBound::new(&Relaxation::new(search.instance, &incumbent.counts));
-    bound.improve(ROUNDS, || search.meter().expired());
-    let found = bound.prices();
-    let value = i64::try_from(found.bound).unwrap_or(i64::MAX);
-    search.raise_bound(Bound {
-        value,
-        name: "prices",
-    });
     for pair in recipes(search, &found).chunks(2) {
         if search.is_over() {
             break;

@@ -20,6 +20,7 @@ mod price;
 mod separable;
 mod smith;
 mod tariff;
+mod window;
 
 use std::collections::BTreeSet;
 
@@ -27,8 +28,9 @@ use crate::model::{Goal, Millis};
 
 use super::instance::{Instance, Pool, TaskView};
 use held::Held;
+use window::Windows;
 
-pub(super) use price::PriceBound;
+use price::PriceBound;
 pub(super) use tariff::Prices;
 
 /// A bound and what it is called.
@@ -61,8 +63,26 @@ const THROUGHPUT: [Rule; 2] = [
     ("pooled", separable::pooled_throughput),
 ];
 
-/// The best bound on the goal over all plans that place so many copies of each task.
+/// The best bound on the goal over all plans that place so many copies of each task, of those that need no
+/// learning.
 pub(super) fn best(instance: &Instance, placed: &[u64]) -> Bound {
+    let is_maximised = instance.problem.goal.is_maximised();
+    let better = |best: Bound, bound: Bound| {
+        let is_better = if is_maximised {
+            bound.value < best.value
+        } else {
+            bound.value > best.value
+        };
+        if is_better { bound } else { best }
+    };
+    all(instance, placed)
+        .into_iter()
+        .reduce(better)
+        .unwrap_or(Bound::new(0, "none"))
+}
+
+/// All of them, the cheap ones first.
+pub(super) fn all(instance: &Instance, placed: &[u64]) -> Vec<Bound> {
     let relaxation = Relaxation::new(instance, placed);
     let rules: &[Rule] = match instance.problem.goal {
         Goal::Makespan => &MAKESPAN,
@@ -71,24 +91,19 @@ pub(super) fn best(instance: &Instance, placed: &[u64]) -> Bound {
         Goal::Shortfall => &SHORTFALL,
         Goal::Throughput => &THROUGHPUT,
     };
-    let mut best: Option<(i128, &'static str)> = None;
-    for (name, rule) in rules {
-        let value = rule(&relaxation);
-        let is_better = |(best, _): (i128, _)| {
-            if instance.problem.goal.is_maximised() {
-                value < best
-            } else {
-                value > best
-            }
-        };
-        if best.is_none_or(is_better) {
-            best = Some((value, name));
+    rules
+        .iter()
+        .map(|(name, rule)| Bound::new(rule(&relaxation), name))
+        .collect()
+}
+
+impl Bound {
+    fn new(value: i128, name: &'static str) -> Self {
+        let clamped = if value < 0 { i64::MIN + 1 } else { i64::MAX };
+        Self {
+            value: i64::try_from(value).unwrap_or(clamped),
+            name,
         }
-    }
-    let (value, name) = best.unwrap_or((0, "none"));
-    Bound {
-        value: i64::try_from(value).unwrap_or(if value < 0 { i64::MIN + 1 } else { i64::MAX }),
-        name,
     }
 }
 
@@ -100,6 +115,49 @@ pub(super) fn of_all(instance: &Instance) -> Bound {
         .map(|task| task.copies.len() as u64)
         .collect();
     best(instance, &counts)
+}
+
+/// A bound that is learnt: the longer, the better. It holds for all plans that place so many copies.
+pub(super) enum Learnt {
+    FlowTime(PriceBound),
+    Makespan(Windows),
+}
+
+impl Learnt {
+    /// Starts to learn; `None` for goals whose bounds need no learning.
+    pub fn new(instance: &Instance, placed: &[u64]) -> Option<Self> {
+        let relaxation = || Relaxation::new(instance, placed);
+        match instance.problem.goal {
+            Goal::FlowTime => Some(Self::FlowTime(PriceBound::new(&relaxation()))),
+            Goal::Makespan => Some(Self::Makespan(Windows::new(&relaxation()))),
+            Goal::Cost | Goal::Shortfall | Goal::Throughput => None,
+        }
+    }
+
+    /// Goes on for so many rounds; `stop` is asked between them. A round looks at every mode about once; where
+    /// there are more than some thousand, the first ones look at a sample.
+    pub fn improve(&mut self, rounds: usize, stop: impl Fn() -> bool) {
+        match self {
+            Self::FlowTime(prices) => prices.improve(rounds, stop),
+            Self::Makespan(windows) => windows.improve(rounds, stop),
+        }
+    }
+
+    /// What is proved so far.
+    pub fn bound(&self) -> Bound {
+        match self {
+            Self::FlowTime(prices) => Bound::new(prices.bound(), "prices"),
+            Self::Makespan(windows) => Bound::new(windows.bound(), "prices in a window"),
+        }
+    }
+
+    /// For FlowTime the prices that prove it.
+    pub fn prices(&self) -> Option<Prices> {
+        match self {
+            Self::FlowTime(prices) => Some(prices.prices()),
+            Self::Makespan(_) => None,
+        }
+    }
 }
 
 /// When each batch might end in a plan whose Makespan is near the bound.
@@ -193,6 +251,27 @@ impl<'a> Relaxation<'a> {
     /// The tasks of one batch.
     pub fn batch(&self, batch: usize) -> impl Iterator<Item = &Job<'a>> + Clone {
         self.tasks.iter().filter(move |job| job.view.batch == batch)
+    }
+
+    /// For each task the longest path of least durations from its end to the end of a task of this batch.
+    pub fn tails(&self, batch: usize) -> Vec<Millis> {
+        let tasks = &self.instance.tasks;
+        let mut tails: Vec<Option<Millis>> = vec![None; tasks.len()];
+        let mut is_placed: Vec<bool> = tasks.iter().map(|task| task.copies.is_empty()).collect();
+        for job in &self.tasks {
+            is_placed[self.instance.task_of[job.view.copies.start]] = true;
+        }
+        for (index, task) in tasks.iter().enumerate().rev() {
+            // What is not placed does not have to follow; what has no copies takes no time.
+            let least = task.modes.iter().map(|mode| mode.least).min();
+            let least = least.filter(|_| !task.copies.is_empty()).unwrap_or(0);
+            let own = (task.batch == batch && !task.copies.is_empty()).then_some(0);
+            let path = tails[index].max(own).map(|tail| tail.saturating_add(least));
+            for &before in task.after.iter().filter(|_| is_placed[index]) {
+                tails[before] = tails[before].max(path);
+            }
+        }
+        tails.into_iter().map(|tail| tail.unwrap_or(0)).collect()
     }
 
     /// Sum over batches of weight x a bound on when the batch ends.
