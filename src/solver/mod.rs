@@ -31,6 +31,7 @@ mod ruin_recreate;
 mod schedule;
 mod score;
 mod search;
+mod sequences;
 mod timeline;
 mod unplaced;
 

@@ -151,6 +151,22 @@ impl Profile {
         least
     }
 
+    /// The same node with some of its resources only.
+    pub fn project(&self, resources: &[usize]) -> Self {
+        let kept = |step| resources.iter().map(move |&resource| self.step(step)[resource]);
+        Self {
+            stride: resources.len(),
+            times: self.times.clone(),
+            free: (0..self.times.len()).flat_map(kept).collect(),
+        }
+    }
+
+    /// The steps from this time on, each with its begin; the first one begins at `time`.
+    pub fn steps_from(&self, time: Millis) -> impl Iterator<Item = (Millis, &[i64])> + Clone {
+        let first = self.step_at(time);
+        (first..self.times.len()).map(move |step| (self.times[step].max(time), self.step(step)))
+    }
+
     /// Takes `pods` times the usage away in `[start, end)`.
     pub fn occupy(&mut self, usage: &[i64], pods: i64, start: Millis, end: Millis) {
         if start >= end {

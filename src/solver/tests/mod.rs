@@ -2,6 +2,7 @@
 
 mod bounds;
 mod checker;
+mod exact;
 mod exhaustive;
 mod problems;
 

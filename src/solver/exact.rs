@@ -1,6 +1,0 @@
-//! Branch and bound.
-
-use super::search::Search;
-
-/// Searches until the budget ends.
-pub(super) fn run(_search: &mut Search) {}

@@ -1,0 +1,50 @@
+//! Branch and bound against brute force, and how far it reaches.
+
+use proptest::prelude::*;
+
+use crate::model::{Algorithm, Goal, Outcome};
+
+use super::problems::{Sizes, moldable, problem};
+use super::{cases, checker, exhaustive, plan};
+
+fn timed_goal() -> impl Strategy<Value = Goal> {
+    prop::sample::select(vec![Goal::Makespan, Goal::FlowTime])
+}
+
+proptest! {
+    #![proptest_config(cases(4000))]
+
+    #[test]
+    fn branch_and_bound_finds_and_proves_the_exact_optimum(problem in timed_goal().prop_flat_map(|goal| problem(goal, Sizes::Tiny))) {
+        let solution = plan(&problem, Algorithm::Exact, 1, 50_000);
+        checker::check(&problem, &solution);
+        let Some(exact) = exhaustive::optimum(&problem) else { return Ok(()) };
+        prop_assert_eq!(solution.objective, exact.objective);
+        prop_assert_eq!(solution.outcome, Outcome::Optimal);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(150))]
+
+    #[test]
+    fn a_proved_plan_is_not_beaten_by_a_longer_search(problem in timed_goal().prop_flat_map(|goal| problem(goal, Sizes::Small))) {
+        let proved = plan(&problem, Algorithm::Exact, 1, 3_000);
+        checker::check(&problem, &proved);
+        let other = plan(&problem, Algorithm::Genetic, 2, 1_500);
+        prop_assert!(proved.bound <= other.objective, "{} {} is above {}", proved.bound_name, proved.bound, other.objective);
+    }
+}
+
+#[test]
+fn eight_moldable_copies_on_two_nodes_are_proved() {
+    for goal in [Goal::FlowTime, Goal::Makespan] {
+        for seed in 0..6 {
+            let mut problem = moldable(8, 2, seed);
+            problem.goal = goal;
+            let solution = plan(&problem, Algorithm::Exact, 0, 40_000);
+            checker::check(&problem, &solution);
+            assert_eq!(solution.outcome, Outcome::Optimal, "{goal} {seed}");
+        }
+    }
+}
