@@ -67,16 +67,13 @@ struct Annealing<'g> {
 }
 
 impl<'g> Annealing<'g> {
-    fn new(
-        search: &Search,
-        ground: &'g Ground<'g>,
-        aim: Aim,
-        lanes: Vec<Lane>,
-        end: f64,
-    ) -> Self {
+    fn new(search: &Search, ground: &'g Ground<'g>, aim: Aim, lanes: Vec<Lane>, end: f64) -> Self {
         let is_dealt = lanes.len() >= MANY_NODES;
         let copies = search.instance.copies() as f64;
-        let all: f64 = lanes.iter().map(|lane| lane.weighted_durations(ground, &aim)).sum();
+        let all: f64 = lanes
+            .iter()
+            .map(|lane| lane.weighted_durations(ground, &aim))
+            .sum();
         let begin = search.meter().progress();
         Self {
             ground,
@@ -173,7 +170,11 @@ impl<'g> Annealing<'g> {
         if search.problem().goal == Goal::FlowTime {
             return;
         }
-        self.aim = Arc::new(aim(search.instance, &incumbent.schedule, incumbent.bound.value));
+        self.aim = Arc::new(aim(
+            search.instance,
+            &incumbent.schedule,
+            incumbent.bound.value,
+        ));
         let mut decoder = Decoder::default();
         for lane in self.plans.iter_mut().flatten() {
             decoder.decode(self.ground, &self.aim, lane, 0);
@@ -200,7 +201,10 @@ fn aim(instance: &Instance, schedule: &Schedule, bound: i64) -> Aim {
         let end = &mut ends[instance.task(copy).batch];
         *end = placed.as_ref().map_or(*end, |placed| placed.end.max(*end));
     }
-    let weighted = batches.iter().zip(&ends).map(|(batch, end)| batch.weight.max(0) as f64 * *end as f64);
+    let weighted = batches
+        .iter()
+        .zip(&ends)
+        .map(|(batch, end)| batch.weight.max(0) as f64 * *end as f64);
     let weights: f64 = batches.iter().map(|batch| batch.weight.max(0) as f64).sum();
     let surplus = (weighted.sum::<f64>() - bound as f64) / weights.max(1.0) / 2.0;
     let sooner = (surplus as Millis).max(1);
@@ -226,7 +230,8 @@ impl Cooling {
             return 0.0;
         }
         let expected = moves_each / part.max(1e-6);
-        let hot = (0.02 * libm::pow(expected / 40_000.0, knob("EXP",0.6))*knob("HOT",1.0)).clamp(knob("MIN",0.002), 0.3);
+        let hot = (0.02 * libm::pow(expected / 40_000.0, knob("EXP", 0.6)) * knob("HOT", 1.0))
+            .clamp(knob("MIN", 0.002), 0.3);
         let cold = (hot / 40.0).max(0.0002);
         self.unit * hot * libm::pow(cold / hot, part / QUENCH)
     }
@@ -242,5 +247,8 @@ fn generator(seed: u64, round: u64, index: u64) -> ChaCha8Rng {
 }
 
 fn knob(name: &str, default: f64) -> f64 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
 }

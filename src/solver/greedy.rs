@@ -28,8 +28,8 @@ const DEADLINES: [f64; 12] = [
     1.0, 1.0025, 1.005, 1.01, 1.015, 1.02, 1.03, 1.05, 1.08, 1.13, 1.2, 1.35,
 ];
 
-/// Modes that all rounds of the window prices look at.
-const WINDOW_MODES: usize = 60_000;
+/// Modes that all rounds of learning look at.
+const MOST_MODES: usize = 60_000;
 
 /// Decodes the greedy recipes, best guess first, as far as the budget goes.
 pub(super) fn run(search: &mut Search) {
@@ -59,15 +59,18 @@ enum Order {
 
 fn makespan(search: &mut Search) {
     let instance = search.instance;
-    deadlines(search);
-    if !search.is_over() {
-        priced::raise(search, window_rounds(instance));
-    }
-    let order = if instance.problem.batches.len() > 1 {
-        Order::Batch
+    let several = instance.problem.batches.len() > 1;
+    if several {
+        try_all(search, [list(instance, Order::Batch)].into_iter());
     } else {
-        Order::Path
-    };
+        deadlines(search, bounds::ends(instance));
+    }
+    if !search.is_over()
+        && let Some(ends) = priced::raise(search, rounds(instance)).and_then(|learnt| learnt.ends())
+    {
+        deadlines(search, ends);
+    }
+    let order = if several { Order::Batch } else { Order::Path };
     let orders = [order, Order::Path, Order::Share];
     try_all(
         search,
@@ -77,15 +80,14 @@ fn makespan(search: &mut Search) {
     );
 }
 
-/// Rounds of the window prices before other plans are tried: as many as take about as long as these plans.
-fn window_rounds(instance: &Instance) -> usize {
+/// Rounds of learning before other plans are tried: as many as take about as long as these plans.
+fn rounds(instance: &Instance) -> usize {
     let modes: usize = instance.tasks.iter().map(|task| task.modes.len()).sum();
-    (WINDOW_MODES / modes.max(1)).min(120)
+    (MOST_MODES / modes.max(1)).clamp(30, 120)
 }
 
 /// Raises the deadlines of the batches until all copies meet them.
-fn deadlines(search: &mut Search) {
-    let ends = bounds::batch_ends(search.instance);
+fn deadlines(search: &mut Search, ends: Vec<Millis>) {
     let weights = search
         .problem()
         .batches

@@ -153,7 +153,11 @@ impl Profile {
 
     /// The same node with some of its resources only.
     pub fn project(&self, resources: &[usize]) -> Self {
-        let kept = |step| resources.iter().map(move |&resource| self.step(step)[resource]);
+        let kept = |step| {
+            resources
+                .iter()
+                .map(move |&resource| self.step(step)[resource])
+        };
         Self {
             stride: resources.len(),
             times: self.times.clone(),

@@ -95,6 +95,11 @@ impl<'c> Polygon<'c> {
         self.paid[corner] + self.prices[corner] * (time - self.times[corner])
     }
 
+    /// The price of `[0, time)`.
+    pub fn at(&self, time: f64) -> f64 {
+        self.until(self.corner(time), time)
+    }
+
     /// The price of `[start, end)`.
     pub fn between(&self, start: f64, end: f64) -> f64 {
         self.until(self.corner(end), end) - self.until(self.corner(start), start)

@@ -13,6 +13,7 @@ mod curves;
 mod fluid;
 mod held;
 mod learner;
+mod learnt;
 mod longest;
 mod market;
 mod mean_busy;
@@ -28,9 +29,8 @@ use crate::model::{Goal, Millis};
 
 use super::instance::{Instance, Pool, TaskView};
 use held::Held;
-use window::Windows;
 
-use price::PriceBound;
+pub(super) use learnt::Learnt;
 pub(super) use tariff::Prices;
 
 /// A bound and what it is called.
@@ -42,12 +42,11 @@ pub(super) struct Bound {
 
 type Rule = (&'static str, fn(&Relaxation) -> i128);
 
-const MAKESPAN: [Rule; 5] = [
+const MAKESPAN: [Rule; 4] = [
     ("longest path", longest::makespan),
     ("area", area::makespan),
     ("canonical allotment", canonical::makespan),
     ("batches in Smith's order", smith::makespan),
-    ("prices of time", batches::makespan),
 ];
 const FLOW_TIME: [Rule; 2] = [
     ("longest paths", longest::flow_time),
@@ -117,62 +116,16 @@ pub(super) fn of_all(instance: &Instance) -> Bound {
     best(instance, &counts)
 }
 
-/// A bound that is learnt: the longer, the better. It holds for all plans that place so many copies.
-pub(super) enum Learnt {
-    FlowTime(PriceBound),
-    Makespan(Windows),
-}
-
-impl Learnt {
-    /// Starts to learn; `None` for goals whose bounds need no learning.
-    pub fn new(instance: &Instance, placed: &[u64]) -> Option<Self> {
-        let relaxation = || Relaxation::new(instance, placed);
-        match instance.problem.goal {
-            Goal::FlowTime => Some(Self::FlowTime(PriceBound::new(&relaxation()))),
-            Goal::Makespan => Some(Self::Makespan(Windows::new(&relaxation()))),
-            Goal::Cost | Goal::Shortfall | Goal::Throughput => None,
-        }
-    }
-
-    /// Goes on for so many rounds; `stop` is asked between them. A round looks at every mode about once; where
-    /// there are more than some thousand, the first ones look at a sample.
-    pub fn improve(&mut self, rounds: usize, stop: impl Fn() -> bool) {
-        match self {
-            Self::FlowTime(prices) => prices.improve(rounds, stop),
-            Self::Makespan(windows) => windows.improve(rounds, stop),
-        }
-    }
-
-    /// What is proved so far.
-    pub fn bound(&self) -> Bound {
-        match self {
-            Self::FlowTime(prices) => Bound::new(prices.bound(), "prices"),
-            Self::Makespan(windows) => Bound::new(windows.bound(), "prices in a window"),
-        }
-    }
-
-    /// For FlowTime the prices that prove it.
-    pub fn prices(&self) -> Option<Prices> {
-        match self {
-            Self::FlowTime(prices) => Some(prices.prices()),
-            Self::Makespan(_) => None,
-        }
-    }
-}
-
-/// When each batch might end in a plan whose Makespan is near the bound.
-pub(super) fn batch_ends(instance: &Instance) -> Vec<Millis> {
+/// When each batch ends at the earliest, if it has all nodes: canonical allotments.
+pub(super) fn ends(instance: &Instance) -> Vec<Millis> {
     let counts: Vec<u64> = instance
         .tasks
         .iter()
         .map(|task| task.copies.len() as u64)
         .collect();
-    let relaxation = Relaxation::new(instance, &counts);
-    batches::ends(&relaxation).unwrap_or_else(|| {
-        let ends = canonical::ends(&relaxation).into_iter();
-        ends.map(|end| Millis::try_from(end).unwrap_or(Millis::MAX))
-            .collect()
-    })
+    let ends = canonical::ends(&Relaxation::new(instance, &counts)).into_iter();
+    ends.map(|end| Millis::try_from(end).unwrap_or(Millis::MAX))
+        .collect()
 }
 
 /// What the bounds know of the problem.

@@ -29,7 +29,7 @@ const REACH: f64 = 0.05;
 const MARGIN: f64 = 1e-11;
 
 /// A bound on Makespan: for each batch the least end that is not refuted. More rounds raise it.
-pub(in super::super) struct Windows {
+pub(super) struct Windows {
     windows: Vec<Window>,
 }
 
@@ -46,6 +46,8 @@ impl Windows {
 
     /// Goes on for so many rounds, or until it is told to stop.
     pub fn improve(&mut self, rounds: usize, stop: impl Fn() -> bool) {
+        // Where several batches share the nodes, this is not what keeps them from ending.
+        let rounds = rounds / self.windows.len().max(1);
         for window in &mut self.windows {
             for _ in 0..rounds {
                 if window.is_final || stop() {
@@ -54,6 +56,11 @@ impl Windows {
                 window.step();
             }
         }
+    }
+
+    /// The least end of each batch that is not refuted.
+    pub fn ends(&self) -> Vec<i128> {
+        self.windows.iter().map(|window| window.proved).collect()
     }
 
     /// Sum over batches of weight x end.

@@ -88,7 +88,10 @@ pub(super) fn parts(instance: &Instance) -> Vec<Vec<usize>> {
     }
     for (index, task) in instance.tasks.iter().enumerate() {
         let pool = &instance.pools[task.pool].classes;
-        let others = pool.iter().copied().chain(task.after.iter().map(|&before| classes + before));
+        let others = pool
+            .iter()
+            .copied()
+            .chain(task.after.iter().map(|&before| classes + before));
         for other in others {
             let (one, other) = (find(&leader, classes + index), find(&leader, other));
             leader[one] = other;
@@ -96,7 +99,10 @@ pub(super) fn parts(instance: &Instance) -> Vec<Vec<usize>> {
     }
     let mut parts = std::collections::BTreeMap::<usize, Vec<usize>>::new();
     for (copy, &task) in instance.task_of.iter().enumerate() {
-        parts.entry(find(&leader, classes + task)).or_default().push(copy);
+        parts
+            .entry(find(&leader, classes + task))
+            .or_default()
+            .push(copy);
     }
     let mut parts: Vec<Vec<usize>> = parts.into_values().collect();
     parts.sort_by_key(|part| (part.len(), part[0]));
@@ -116,7 +122,12 @@ impl Jobs {
             ways: Vec::new(),
             classes: Vec::new(),
             stride: kept.len(),
-            batches: instance.problem.batches.iter().map(|batch| batch.weight.max(0)).collect(),
+            batches: instance
+                .problem
+                .batches
+                .iter()
+                .map(|batch| batch.weight.max(0))
+                .collect(),
             is_flow: instance.problem.goal == Goal::FlowTime,
         };
         for view in &instance.classes {
@@ -147,8 +158,13 @@ impl Jobs {
         for job in (0..self.jobs.len()).filter(|job| set >> job & 1 == 1) {
             let first = own.ways.len();
             let is_here = |way: &&Way| way.lanes.iter().all(|lane| lane.class == class);
-            let ways = self.ways[self.jobs[job].ways.clone()].iter().filter(is_here);
-            own.ways.extend(ways.map(|way| Way { job: own.jobs.len(), ..way.clone() }));
+            let ways = self.ways[self.jobs[job].ways.clone()]
+                .iter()
+                .filter(is_here);
+            own.ways.extend(ways.map(|way| Way {
+                job: own.jobs.len(),
+                ..way.clone()
+            }));
             let mut twin = self.jobs[job].twin;
             while let Some(other) = twin.filter(|&other| index[other].is_none()) {
                 twin = self.jobs[other].twin;
@@ -157,7 +173,11 @@ impl Jobs {
             own.jobs.push(Job {
                 twin: twin.and_then(|twin| index[twin]),
                 ways: first..own.ways.len(),
-                least: own.ways[first..].iter().map(|way| way.duration).min().unwrap_or(0),
+                least: own.ways[first..]
+                    .iter()
+                    .map(|way| way.duration)
+                    .min()
+                    .unwrap_or(0),
                 ..self.jobs[job].clone()
             });
         }
@@ -169,7 +189,10 @@ impl Jobs {
         let (index, first) = (self.jobs.len(), self.ways.len());
         for (mode, view) in task.modes.iter().enumerate() {
             for way in ways_of(index, mode, view, kept) {
-                if !self.ways[first..].iter().any(|other| other.is_no_worse(&way)) {
+                if !self.ways[first..]
+                    .iter()
+                    .any(|other| other.is_no_worse(&way))
+                {
                     self.ways.push(way);
                 }
             }
@@ -182,7 +205,11 @@ impl Jobs {
             before: 0,
             twin: None,
             ways: first..self.ways.len(),
-            least: self.ways[first..].iter().map(|way| way.duration).min().unwrap_or(0),
+            least: self.ways[first..]
+                .iter()
+                .map(|way| way.duration)
+                .min()
+                .unwrap_or(0),
         };
         for (index, before) in self.jobs.iter().enumerate() {
             if task.after.contains(&instance.task_of[before.copy]) {
@@ -196,7 +223,9 @@ impl Jobs {
     /// Equal copies may change places in any plan, so one order of them is enough.
     fn link_twins(&mut self, instance: &Instance) {
         for copy in 0..self.jobs.len() {
-            let twin = (0..copy).rev().find(|&other| self.are_equal(instance, other, copy));
+            let twin = (0..copy)
+                .rev()
+                .find(|&other| self.are_equal(instance, other, copy));
             self.jobs[copy].twin = twin;
         }
     }
@@ -208,26 +237,55 @@ impl Jobs {
         if tasks.0 == tasks.1 {
             return true;
         }
-        let counts = if self.is_flow { first.weight == second.weight } else { first.batch == second.batch };
-        let ways = (&self.ways[first.ways.clone()], &self.ways[second.ways.clone()]);
+        let counts = if self.is_flow {
+            first.weight == second.weight
+        } else {
+            first.batch == second.batch
+        };
+        let ways = (
+            &self.ways[first.ways.clone()],
+            &self.ways[second.ways.clone()],
+        );
         counts
             && links(&instance.tasks[tasks.0]) == links(&instance.tasks[tasks.1])
             && ways.0.len() == ways.1.len()
-            && ways.0.iter().zip(ways.1).all(|(one, other)| one.is_like(other))
+            && ways
+                .0
+                .iter()
+                .zip(ways.1)
+                .all(|(one, other)| one.is_like(other))
     }
 
     /// No active plan ends later.
     fn horizon(&self) -> Option<i128> {
-        let steps = self.classes.iter().flat_map(|class| class.base.steps_from(0));
+        let steps = self
+            .classes
+            .iter()
+            .flat_map(|class| class.base.steps_from(0));
         let quiet = steps.map(|(time, _)| i128::from(time)).max().unwrap_or(0);
-        let head = self.jobs.iter().map(|job| i128::from(job.head)).max().unwrap_or(0);
-        let longest = |job: &Job| self.ways[job.ways.clone()].iter().map(|way| i128::from(way.duration)).max();
-        self.jobs.iter().map(longest).sum::<Option<i128>>()?.checked_add(quiet.max(head) + 1)
+        let head = self
+            .jobs
+            .iter()
+            .map(|job| i128::from(job.head))
+            .max()
+            .unwrap_or(0);
+        let longest = |job: &Job| {
+            self.ways[job.ways.clone()]
+                .iter()
+                .map(|way| i128::from(way.duration))
+                .max()
+        };
+        self.jobs
+            .iter()
+            .map(longest)
+            .sum::<Option<i128>>()?
+            .checked_add(quiet.max(head) + 1)
     }
 
     fn weight(&self) -> i128 {
         let jobs = self.jobs.iter().map(|job| i128::from(job.weight) + 1);
-        jobs.chain(self.batches.iter().map(|&weight| i128::from(weight))).sum()
+        jobs.chain(self.batches.iter().map(|&weight| i128::from(weight)))
+            .sum()
     }
 }
 
@@ -235,7 +293,11 @@ impl Class {
     fn new(size: usize, base: Profile, resources: usize) -> Self {
         let most = |resource: usize| base.steps_from(0).map(|(_, free)| free[resource]).max();
         let capacity = |resource| most(resource).unwrap_or(0).max(0) as f64 * size as f64;
-        Self { size, capacity: (0..resources).map(capacity).collect(), base }
+        Self {
+            size,
+            capacity: (0..resources).map(capacity).collect(),
+            base,
+        }
     }
 }
 
@@ -262,18 +324,30 @@ fn ways_of(job: usize, mode: usize, view: &ModeView, kept: &[usize]) -> Vec<Way>
         job,
         mode,
         pods: view.pods,
-        request: Request { need: project(&view.request.need), usage: project(&view.request.usage) },
+        request: Request {
+            need: project(&view.request.need),
+            usage: project(&view.request.usage),
+        },
         duration,
         lanes,
     };
     if view.gangs.is_empty() {
         let single = |run: &super::super::instance::RunView| {
-            way(run.duration, vec![Lane { class: run.class, is_slowest: true }])
+            way(
+                run.duration,
+                vec![Lane {
+                    class: run.class,
+                    is_slowest: true,
+                }],
+            )
         };
         return view.runs.iter().map(single).collect();
     }
     let spread = |gang: &super::super::instance::Gang| {
-        let runs = gang.parts.iter().flat_map(|part| &view.runs[part.runs.clone()]);
+        let runs = gang
+            .parts
+            .iter()
+            .flat_map(|part| &view.runs[part.runs.clone()]);
         let lane = |run: &super::super::instance::RunView| Lane {
             class: run.class,
             is_slowest: run.duration == gang.duration,
@@ -289,7 +363,9 @@ fn ways_of(job: usize, mode: usize, view: &ModeView, kept: &[usize]) -> Vec<Way>
 fn scarce(instance: &Instance, part: &[usize]) -> Vec<usize> {
     let resources = instance.problem.resources.len();
     let mut kept: Vec<usize> = Vec::new();
-    let mut open: Vec<usize> = (0..resources).filter(|&resource| !is_plenty(instance, part, resource)).collect();
+    let mut open: Vec<usize> = (0..resources)
+        .filter(|&resource| !is_plenty(instance, part, resource))
+        .collect();
     while let Some(resource) = open.pop() {
         let mut others = kept.iter().chain(&open);
         if !others.any(|&other| follows(instance, part, resource, other)) {
@@ -304,7 +380,10 @@ fn is_plenty(instance: &Instance, part: &[usize], resource: usize) -> bool {
     let all = |mode: &ModeView| i128::from(mode.pods) * i128::from(mode.request.usage[resource]);
     let most = |&copy: &usize| instance.task(copy).modes.iter().map(all).max().unwrap_or(0);
     let total: i128 = part.iter().map(most).sum();
-    let mut frees = instance.classes.iter().flat_map(|class| class.base.steps_from(0));
+    let mut frees = instance
+        .classes
+        .iter()
+        .flat_map(|class| class.base.steps_from(0));
     total == 0 || frees.all(|(_, free)| i128::from(free[resource]) >= total)
 }
 
@@ -319,7 +398,10 @@ fn follows(instance: &Instance, part: &[usize], resource: usize, other: usize) -
             (most, per) = (usage.into(), others.into());
         }
     }
-    let mut frees = instance.classes.iter().flat_map(|class| class.base.steps_from(0));
+    let mut frees = instance
+        .classes
+        .iter()
+        .flat_map(|class| class.base.steps_from(0));
     frees.all(|(_, free)| {
         free[other] <= 0 || most * i128::from(free[other]) <= per * i128::from(free[resource])
     })

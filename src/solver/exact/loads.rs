@@ -60,8 +60,17 @@ pub(super) fn applies(jobs: &Jobs) -> bool {
 }
 
 impl<'j, 's, 'a> Loads<'j, 's, 'a> {
-    pub fn new(jobs: &'j Jobs, tariff: &Tariff, search: &'s mut Search<'a>, latest: Millis) -> Self {
-        let nodes = jobs.classes.iter().enumerate().flat_map(|(class, view)| vec![class; view.size]);
+    pub fn new(
+        jobs: &'j Jobs,
+        tariff: &Tariff,
+        search: &'s mut Search<'a>,
+        latest: Millis,
+    ) -> Self {
+        let nodes = jobs
+            .classes
+            .iter()
+            .enumerate()
+            .flat_map(|(class, view)| vec![class; view.size]);
         let mut all = Self {
             jobs,
             search,
@@ -97,34 +106,62 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
                 let way = &self.jobs.ways[way];
                 way.request.usage[resource] as f64 * way.duration as f64
             };
-            let room = |free: f64, from: f64, to: f64, _: usize| free * (to.min(until) - from.min(until));
-            measures.push(self.measure_by(area, |class| self.room(class, resource..resource + 1, room)));
+            let room =
+                |free: f64, from: f64, to: f64, _: usize| free * (to.min(until) - from.min(until));
+            measures.push(
+                self.measure_by(area, |class| self.room(class, resource..resource + 1, room)),
+            );
         }
         let stride = self.jobs.stride;
-        let paid = |way: usize| tariff.floor(way, self.jobs.jobs[self.jobs.ways[way].job].head as f64);
-        let price = |free: f64, from: f64, to: f64, curve: usize| free * (tariff.paid(curve, to) - tariff.paid(curve, from));
+        let paid =
+            |way: usize| tariff.floor(way, self.jobs.jobs[self.jobs.ways[way].job].head as f64);
+        let price = |free: f64, from: f64, to: f64, curve: usize| {
+            free * (tariff.paid(curve, to) - tariff.paid(curve, from))
+        };
         measures.push(self.measure_by(paid, |class| self.room(class, 0..stride, price)));
         measures
     }
 
     fn measure_by(&self, load: impl Fn(usize) -> f64, room: impl Fn(usize) -> f64) -> Measure {
         let on_class = |job: &Job, class: usize| {
-            let here = job.ways.clone().filter(|&way| self.jobs.ways[way].lanes[0].class == class);
-            let in_time = here.filter(|&way| job.head.saturating_add(self.jobs.ways[way].duration) <= self.latest);
+            let here = job
+                .ways
+                .clone()
+                .filter(|&way| self.jobs.ways[way].lanes[0].class == class);
+            let in_time = here.filter(|&way| {
+                job.head.saturating_add(self.jobs.ways[way].duration) <= self.latest
+            });
             in_time.map(&load).fold(f64::INFINITY, f64::min)
         };
         let classes = 0..self.jobs.classes.len();
         let load: Vec<Vec<f64>> = classes
             .clone()
-            .map(|class| self.jobs.jobs.iter().map(|job| on_class(job, class)).collect())
+            .map(|class| {
+                self.jobs
+                    .jobs
+                    .iter()
+                    .map(|job| on_class(job, class))
+                    .collect()
+            })
             .collect();
-        let least = |job: usize| load.iter().map(|load| load[job]).fold(f64::INFINITY, f64::min);
+        let least = |job: usize| {
+            load.iter()
+                .map(|load| load[job])
+                .fold(f64::INFINITY, f64::min)
+        };
         let least = (0..self.jobs.jobs.len()).map(least).collect();
-        let room = classes.map(|class| room(class) * (1.0 + 1e-9) + 1e-9).collect();
+        let room = classes
+            .map(|class| room(class) * (1.0 + 1e-9) + 1e-9)
+            .collect();
         Measure { load, least, room }
     }
 
-    fn room(&self, class: usize, resources: std::ops::Range<usize>, value: impl Fn(f64, f64, f64, usize) -> f64) -> f64 {
+    fn room(
+        &self,
+        class: usize,
+        resources: std::ops::Range<usize>,
+        value: impl Fn(f64, f64, f64, usize) -> f64,
+    ) -> f64 {
         let mut room = 0.0;
         let mut steps = self.jobs.classes[class].base.steps_from(0).peekable();
         while let Some((from, free)) = steps.next() {
@@ -142,10 +179,21 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
         if rest == 0 {
             return true;
         }
-        let Some(&class) = self.nodes.get(node) else { return false };
+        let Some(&class) = self.nodes.get(node) else {
+            return false;
+        };
         let count = self.measures.len();
-        let room: Vec<f64> = self.measures.iter().map(|measure| measure.room[class]).collect();
-        let later = |measure: &Measure| self.nodes[node + 1..].iter().map(|&class| measure.room[class]).sum();
+        let room: Vec<f64> = self
+            .measures
+            .iter()
+            .map(|measure| measure.room[class])
+            .collect();
+        let later = |measure: &Measure| {
+            self.nodes[node + 1..]
+                .iter()
+                .map(|&class| measure.room[class])
+                .sum()
+        };
         let spare: Vec<f64> = self.measures.iter().map(later).collect();
         let is_like_last = node > 0 && self.nodes[node - 1] == class;
         let after = match self.chosen.last() {
@@ -153,7 +201,16 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
             Some(set) if is_like_last => set.trailing_zeros(),
             _ => 0,
         };
-        self.choose(node, rest, 0, after, &mut vec![0.0; count], &mut vec![0.0; count], (&room, &spare), 0)
+        self.choose(
+            node,
+            rest,
+            0,
+            after,
+            &mut vec![0.0; count],
+            &mut vec![0.0; count],
+            (&room, &spare),
+            0,
+        )
     }
 
     /// Decides over the copies from `next` on whether they are in the set of the node.
@@ -192,7 +249,18 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
                 *inside += measure.load[class][job];
                 is_room &= *inside <= *room;
             }
-            if is_room && self.choose(node, rest, set | 1 << job, after, inside, outside, (room, spare), job + 1) {
+            if is_room
+                && self.choose(
+                    node,
+                    rest,
+                    set | 1 << job,
+                    after,
+                    inside,
+                    outside,
+                    (room, spare),
+                    job + 1,
+                )
+            {
                 return true;
             }
             inside.clone_from(&was);
@@ -203,7 +271,17 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
             *outside += measure.least[job];
             is_room &= *outside <= *spare;
         }
-        let is_done = is_room && self.choose(node, rest, set, after, inside, outside, (room, spare), job + 1);
+        let is_done = is_room
+            && self.choose(
+                node,
+                rest,
+                set,
+                after,
+                inside,
+                outside,
+                (room, spare),
+                job + 1,
+            );
         outside.clone_from(&was);
         is_done
     }
@@ -224,7 +302,11 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
             self.is_stopped = true;
             return false;
         };
-        let task = Task { limit: weight.saturating_mul(self.latest), is_enough: true, schedule: None };
+        let task = Task {
+            limit: weight.saturating_mul(self.latest),
+            is_enough: true,
+            schedule: None,
+        };
         let found = Tree::new(&own, &tariff, self.search, task).search();
         self.is_stopped |= found.best.is_none() && !found.is_proved;
         let (fit, fits) = match found.best {
@@ -245,7 +327,10 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
         let mut last = 0;
         for (node, &set) in self.chosen.iter().enumerate() {
             let class = self.nodes[node];
-            let index = self.nodes[..node].iter().filter(|&&other| other == class).count();
+            let index = self.nodes[..node]
+                .iter()
+                .filter(|&&other| other == class)
+                .count();
             if let Some(Fit::Until(end, places)) = self.known.get(&(class, set)) {
                 last = last.max(*end);
                 let own = self.jobs.on_one_node(set, class);

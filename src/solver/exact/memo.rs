@@ -45,7 +45,9 @@ impl Memo {
     /// Whether the state need not be searched: then whether the one that covers it is clean.
     pub fn covers(&self, placed: u64, stride: usize, state: &State) -> Option<bool> {
         let alike = self.states.get(&placed)?;
-        let known = alike.iter().find(|known| known.state.covers(state, stride))?;
+        let known = alike
+            .iter()
+            .find(|known| known.state.covers(state, stride))?;
         Some(known.is_clean)
     }
 
@@ -64,7 +66,11 @@ impl Memo {
         }
         self.count += 1;
         self.numbers += state.nodes.len() + state.ends.len();
-        alike.push(Known { state, id: self.next, is_clean: false });
+        alike.push(Known {
+            state,
+            id: self.next,
+            is_clean: false,
+        });
         self.next
     }
 
@@ -82,7 +88,11 @@ impl State {
         self.last <= other.last
             && self.cost <= other.cost
             && self.steps.len() == other.steps.len()
-            && self.ends.iter().zip(&other.ends).all(|(own, other)| *own <= *other)
+            && self
+                .ends
+                .iter()
+                .zip(&other.ends)
+                .all(|(own, other)| *own <= *other)
             && self.has_room(other, stride)
     }
 
@@ -108,7 +118,11 @@ fn has_room(mut own: &[i64], mut other: &[i64], width: usize, now: i64) -> bool 
         own = &own[width..];
     }
     loop {
-        if own[1..width].iter().zip(&other[1..width]).any(|(own, other)| own < other) {
+        if own[1..width]
+            .iter()
+            .zip(&other[1..width])
+            .any(|(own, other)| own < other)
+        {
             return false;
         }
         let next = |steps: &[i64]| steps.get(width).copied().unwrap_or(i64::MAX);

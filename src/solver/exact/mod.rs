@@ -22,7 +22,10 @@ use tree::{Task, Tree};
 
 /// Searches until everything was seen, or the budget ends.
 pub(super) fn run(search: &mut Search) {
-    let Some(incumbent) = search.incumbent().filter(|incumbent| incumbent.score.unplaced == 0) else {
+    let Some(incumbent) = search
+        .incumbent()
+        .filter(|incumbent| incumbent.score.unplaced == 0)
+    else {
         return;
     };
     let mut schedule = incumbent.schedule.clone();
@@ -44,40 +47,73 @@ fn flow_time(search: &mut Search, schedule: &mut Schedule) {
         total = total.saturating_add(bound.0);
         all_proved &= bound.1;
     }
-    let name = if all_proved { "branch and bound" } else { "prices by parts" };
+    let name = if all_proved {
+        "branch and bound"
+    } else {
+        "prices by parts"
+    };
     search.raise_bound(Bound { value: total, name });
 }
 
 /// The bound of a part, and whether it is the optimum.
 fn part_of_flow_time(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -> (i64, bool) {
     let cost = |schedule: &Schedule| -> i64 {
-        let end = |copy: usize| schedule.placed[copy].as_ref().map_or(0, |placed| placed.end);
+        let end = |copy: usize| {
+            schedule.placed[copy]
+                .as_ref()
+                .map_or(0, |placed| placed.end)
+        };
         jobs.jobs.iter().map(|job| job.weight * end(job.copy)).sum()
     };
-    let least: i64 = jobs.jobs.iter().map(|job| job.weight * (job.head + job.least)).sum();
+    let least: i64 = jobs
+        .jobs
+        .iter()
+        .map(|job| job.weight * (job.head + job.least))
+        .sum();
     let objective = cost(schedule);
     if least == objective {
         return (objective, true);
     }
     let horizon = 1.05 * last_end(schedule, jobs) as f64;
-    let aim = Aim { horizon: horizon.max(1.0), is_flow: true, latest: &vec![f64::INFINITY; jobs.jobs.len()], target: objective as f64, rounds: 400 };
+    let aim = Aim {
+        horizon: horizon.max(1.0),
+        is_flow: true,
+        latest: &vec![f64::INFINITY; jobs.jobs.len()],
+        target: objective as f64,
+        rounds: 400,
+    };
     let Some(tariff) = Tariff::learn(jobs, aim, || search.meter().expired()) else {
         return (least, false);
     };
-    let task = Task { limit: objective - 1, is_enough: false, schedule: Some(schedule) };
+    let task = Task {
+        limit: objective - 1,
+        is_enough: false,
+        schedule: Some(schedule),
+    };
     if Tree::new(jobs, &tariff, search, task).search().is_proved {
         return (cost(schedule), true);
     }
-    (least.max((tariff.bound - tariff.margin).ceil() as i64), false)
+    (
+        least.max((tariff.bound - tariff.margin).ceil() as i64),
+        false,
+    )
 }
 
 fn last_end(schedule: &Schedule, jobs: &Jobs) -> Millis {
-    let placed = jobs.jobs.iter().filter_map(|job| schedule.placed[job.copy].as_ref());
+    let placed = jobs
+        .jobs
+        .iter()
+        .filter_map(|job| schedule.placed[job.copy].as_ref());
     placed.map(|placed| placed.end).max().unwrap_or(0)
 }
 
 fn makespan(search: &mut Search, schedule: &mut Schedule) {
-    let mut batches: Vec<usize> = search.instance.tasks.iter().map(|task| task.batch).collect();
+    let mut batches: Vec<usize> = search
+        .instance
+        .tasks
+        .iter()
+        .map(|task| task.batch)
+        .collect();
     batches.sort_unstable();
     batches.dedup();
     if batches.len() == 1 {
@@ -96,11 +132,21 @@ fn makespan(search: &mut Search, schedule: &mut Schedule) {
     };
     let latest: Vec<f64> = jobs.jobs.iter().map(latest).collect();
     let horizon = latest.iter().copied().fold(1.0, f64::max);
-    let aim = Aim { horizon, is_flow: false, latest: &latest, target: 0.0, rounds: 400 };
+    let aim = Aim {
+        horizon,
+        is_flow: false,
+        latest: &latest,
+        target: 0.0,
+        rounds: 400,
+    };
     let Some(tariff) = Tariff::learn(&jobs, aim, || search.meter().expired()) else {
         return;
     };
-    let task = Task { limit: objective - 1, is_enough: false, schedule: Some(schedule) };
+    let task = Task {
+        limit: objective - 1,
+        is_enough: false,
+        schedule: Some(schedule),
+    };
     if Tree::new(&jobs, &tariff, search, task).search().is_proved {
         raise_bound(search, schedule);
     }
@@ -109,12 +155,17 @@ fn makespan(search: &mut Search, schedule: &mut Schedule) {
 /// The part that ends last is made to end sooner, until one is the last that cannot.
 fn single_batch(search: &mut Search, schedule: &mut Schedule) {
     let parts = jobs::parts(search.instance);
-    let parts: Option<Vec<Jobs>> = parts.iter().map(|part| Jobs::read(search.instance, part)).collect();
+    let parts: Option<Vec<Jobs>> = parts
+        .iter()
+        .map(|part| Jobs::read(search.instance, part))
+        .collect();
     let Some(parts) = parts else { return };
     let mut is_proved = vec![false; parts.len()];
     loop {
         let end = |part: &usize| (last_end(schedule, &parts[*part]), is_proved[*part]);
-        let Some(last) = (0..parts.len()).max_by_key(end) else { return };
+        let Some(last) = (0..parts.len()).max_by_key(end) else {
+            return;
+        };
         if is_proved[last] {
             raise_bound(search, schedule);
             return;
@@ -136,7 +187,11 @@ fn part_of_makespan(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -
         return Loads::new(jobs, &tariff, search, latest).search(schedule);
     }
     let weight = jobs.batches[jobs.jobs[0].batch];
-    let task = Task { limit: weight.saturating_mul(latest), is_enough: false, schedule: Some(schedule) };
+    let task = Task {
+        limit: weight.saturating_mul(latest),
+        is_enough: false,
+        schedule: Some(schedule),
+    };
     Tree::new(jobs, &tariff, search, task).search().is_proved
 }
 
@@ -144,14 +199,23 @@ fn part_of_makespan(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -
 fn deadline_prices(search: &Search, jobs: &Jobs, latest: Millis, rounds: usize) -> Option<Tariff> {
     let horizon = (latest as f64).max(1.0);
     let all = vec![latest as f64; jobs.jobs.len()];
-    let aim = Aim { horizon, is_flow: false, latest: &all, target: 0.0, rounds };
+    let aim = Aim {
+        horizon,
+        is_flow: false,
+        latest: &all,
+        target: 0.0,
+        rounds,
+    };
     Tariff::learn(jobs, aim, || search.meter().expired())
 }
 
 /// The plan is the best.
 fn raise_bound(search: &mut Search, schedule: &Schedule) {
     let value = Score::of(search.instance, schedule).goal;
-    search.raise_bound(Bound { value, name: "branch and bound" });
+    search.raise_bound(Bound {
+        value,
+        name: "branch and bound",
+    });
 }
 
 fn offer(search: &mut Search, schedule: &Schedule) {

@@ -42,7 +42,9 @@ impl<'j> Nodes<'j> {
     }
 
     pub fn profile(&self, class: usize, node: usize) -> &Profile {
-        self.touched[class].get(node).unwrap_or(&self.classes[class].base)
+        self.touched[class]
+            .get(node)
+            .unwrap_or(&self.classes[class].base)
     }
 
     /// One node of each kind that differs from `time` on, the first of each; all untouched ones are one.
@@ -51,7 +53,10 @@ impl<'j> Nodes<'j> {
         let nodes = self.touched[class].len() + usize::from(self.untouched(class) > 0);
         for node in 0..nodes {
             let own = self.profile(class, node).steps_from(time);
-            if !kinds.iter().any(|&other| self.profile(class, other).steps_from(time).eq(own.clone())) {
+            if !kinds
+                .iter()
+                .any(|&other| self.profile(class, other).steps_from(time).eq(own.clone()))
+            {
                 kinds.push(node);
             }
         }
@@ -59,7 +64,10 @@ impl<'j> Nodes<'j> {
 
     /// Plans pods on a node.
     pub fn occupy(&mut self, pick: Pick, usage: &[i64], start: Millis, end: Millis) {
-        let (class, base) = (&mut self.touched[pick.class], &self.classes[pick.class].base);
+        let (class, base) = (
+            &mut self.touched[pick.class],
+            &self.classes[pick.class].base,
+        );
         if class.len() <= pick.node {
             let mut fresh = self.spare.pop().unwrap_or_default();
             fresh.become_copy_of(base);
@@ -80,8 +88,11 @@ impl<'j> Nodes<'j> {
     /// Takes back what was planned since the mark; `counts` are the touched nodes of each class then.
     pub fn back_to(&mut self, mark: usize, counts: &[usize]) {
         while self.trail.len() > mark {
-            let Some((class, node, was)) = self.trail.pop() else { break };
-            self.spare.push(std::mem::replace(&mut self.touched[class][node], was));
+            let Some((class, node, was)) = self.trail.pop() else {
+                break;
+            };
+            self.spare
+                .push(std::mem::replace(&mut self.touched[class][node], was));
         }
         for (class, &count) in self.touched.iter_mut().zip(counts) {
             while class.len() > count {

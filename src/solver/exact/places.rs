@@ -67,11 +67,22 @@ pub(super) fn each(
         if let Some(start) = profile.earliest(&way.request.need, way.duration, from) {
             soonest = soonest.min(start);
             if start < until {
-                offer(start, Picks::One(Pick { class, node, pods: 1 }));
+                offer(
+                    start,
+                    Picks::One(Pick {
+                        class,
+                        node,
+                        pods: 1,
+                    }),
+                );
             }
         }
     }
-    Found { soonest, is_complete: true, has_all: true }
+    Found {
+        soonest,
+        is_complete: true,
+        has_all: true,
+    }
 }
 
 /// A node with the pods that fit on it at each of the starts looked at.
@@ -99,13 +110,21 @@ fn gang(
         let steps = nodes.profile(room.class, room.node).steps_from(from);
         times.extend(steps.map(|(time, _)| time));
     }
-    let mut found = Found { soonest: Millis::MAX, is_complete: true, has_all: true };
+    let mut found = Found {
+        soonest: Millis::MAX,
+        is_complete: true,
+        has_all: true,
+    };
     for (index, &time) in times.iter().enumerate() {
         let mut total = 0u64;
         for room in &mut rooms {
             let most = u64::from(way.pods);
             let profile = nodes.profile(room.class, room.node);
-            let pods = if way.duration > 0 { profile.slots(&way.request, time, way.duration, most) } else { most };
+            let pods = if way.duration > 0 {
+                profile.slots(&way.request, time, way.duration, most)
+            } else {
+                most
+            };
             total += pods;
             room.pods.push(u32::try_from(pods).unwrap_or(0));
         }
@@ -117,9 +136,18 @@ fn gang(
             break;
         }
         // The tightest nodes first, so that large room is kept.
-        let mut order: Vec<usize> = (0..rooms.len()).filter(|&room| rooms[room].pods[index] > 0).collect();
+        let mut order: Vec<usize> = (0..rooms.len())
+            .filter(|&room| rooms[room].pods[index] > 0)
+            .collect();
         order.sort_by_key(|&room| (rooms[room].pods[index], rooms[room].kind, room));
-        let mut all = Spreads { rooms: &rooms, order: &order, at: index, picked: Vec::new(), left: spreads, steps: MOST_STEPS };
+        let mut all = Spreads {
+            rooms: &rooms,
+            order: &order,
+            at: index,
+            picked: Vec::new(),
+            left: spreads,
+            steps: MOST_STEPS,
+        };
         all.spread(0, way.pods, &mut |picks| offer(time, Picks::Many(picks)));
         let (is_all, is_some) = (all.left > 0 && all.steps > 0, all.left < spreads);
         found.has_all &= is_all;
@@ -136,9 +164,23 @@ fn rooms(nodes: &Nodes, way: &Way, from: Millis) -> Vec<Room> {
         let fresh = nodes.untouched(lane.class).min(way.pods as usize);
         for node in 0..touched + fresh {
             let own = nodes.profile(lane.class, node).steps_from(from);
-            let like = |room: &Room| nodes.profile(room.class, room.node).steps_from(from).eq(own.clone());
-            let kind = rooms[first..].iter().position(like).map_or(rooms.len(), |kind| first + kind);
-            rooms.push(Room { class: lane.class, node, is_slowest: lane.is_slowest, kind, pods: Vec::new() });
+            let like = |room: &Room| {
+                nodes
+                    .profile(room.class, room.node)
+                    .steps_from(from)
+                    .eq(own.clone())
+            };
+            let kind = rooms[first..]
+                .iter()
+                .position(like)
+                .map_or(rooms.len(), |kind| first + kind);
+            rooms.push(Room {
+                class: lane.class,
+                node,
+                is_slowest: lane.is_slowest,
+                kind,
+                pods: Vec::new(),
+            });
         }
     }
     rooms
@@ -165,7 +207,9 @@ impl Spreads<'_> {
             self.finish(offer);
             return;
         }
-        let Some(&index) = self.order.get(next) else { return };
+        let Some(&index) = self.order.get(next) else {
+            return;
+        };
         let room = &self.rooms[index];
         let pods_of = |&room: &usize| u64::from(self.rooms[room].pods[self.at]);
         let rest: u64 = self.order[next..].iter().map(pods_of).sum();
@@ -177,7 +221,9 @@ impl Spreads<'_> {
             Some(&(last, pods)) if next > 0 && last == self.order[next - 1] => pods,
             _ => 0,
         };
-        let most = room.pods[self.at].min(pods).min(if same_kind { before } else { u32::MAX });
+        let most = room.pods[self.at]
+            .min(pods)
+            .min(if same_kind { before } else { u32::MAX });
         for own in (0..=most).rev() {
             if own > 0 {
                 self.picked.push((index, own));
@@ -191,8 +237,15 @@ impl Spreads<'_> {
 
     /// Offers the spread unless it lasts less long or fits earlier: then it is offered elsewhere.
     fn finish(&mut self, offer: &mut impl FnMut(Vec<Pick>)) {
-        let uses_slowest = self.picked.iter().any(|&(room, _)| self.rooms[room].is_slowest);
-        let fits = |at: usize| self.picked.iter().all(|&(room, pods)| self.rooms[room].pods[at] >= pods);
+        let uses_slowest = self
+            .picked
+            .iter()
+            .any(|&(room, _)| self.rooms[room].is_slowest);
+        let fits = |at: usize| {
+            self.picked
+                .iter()
+                .all(|&(room, pods)| self.rooms[room].pods[at] >= pods)
+        };
         if !uses_slowest || (0..self.at).any(fits) {
             return;
         }

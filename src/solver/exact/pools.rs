@@ -26,11 +26,21 @@ impl Pools {
     pub fn new(jobs: &Jobs) -> Option<Self> {
         let is_useful = jobs.ways.iter().any(|way| way.pods > 1);
         let has_one_class = jobs.ways.iter().all(|way| way.lanes.len() == 1);
-        (is_useful && has_one_class).then(|| Self { stride: jobs.stride, steps: Vec::new() })
+        (is_useful && has_one_class).then(|| Self {
+            stride: jobs.stride,
+            steps: Vec::new(),
+        })
     }
 
     /// Whether every way of the open copies starts as soon on its nodes as in the pool.
-    pub fn are_like(&mut self, jobs: &Jobs, nodes: &Nodes, placed: u64, soonest: &[Millis], from: &[Millis]) -> bool {
+    pub fn are_like(
+        &mut self,
+        jobs: &Jobs,
+        nodes: &Nodes,
+        placed: u64,
+        soonest: &[Millis],
+        from: &[Millis],
+    ) -> bool {
         let open = (0..jobs.jobs.len()).filter(|job| placed >> job & 1 == 0);
         let first = open.clone().map(|job| from[job]).min().unwrap_or(0);
         self.steps.clear();
@@ -39,14 +49,26 @@ impl Pools {
         }
         open.into_iter().all(|job| {
             let ways = jobs.jobs[job].ways.clone();
-            ways.into_iter().all(|way| self.soonest(&jobs.ways[way], from[job]) >= soonest[way])
+            ways.into_iter()
+                .all(|way| self.soonest(&jobs.ways[way], from[job]) >= soonest[way])
         })
     }
 
-    fn sum(&self, nodes: &Nodes, class: usize, base: &super::super::profile::Profile, from: Millis) -> Vec<(Millis, Vec<i128>)> {
+    fn sum(
+        &self,
+        nodes: &Nodes,
+        class: usize,
+        base: &super::super::profile::Profile,
+        from: Millis,
+    ) -> Vec<(Millis, Vec<i128>)> {
         let touched = nodes.touched(class).iter().map(|profile| (profile, 1i128));
-        let all: Vec<_> = touched.chain([(base, nodes.untouched(class) as i128)]).collect();
-        let mut times: Vec<Millis> = all.iter().flat_map(|(profile, _)| profile.steps_from(from).map(|(time, _)| time)).collect();
+        let all: Vec<_> = touched
+            .chain([(base, nodes.untouched(class) as i128)])
+            .collect();
+        let mut times: Vec<Millis> = all
+            .iter()
+            .flat_map(|(profile, _)| profile.steps_from(from).map(|(time, _)| time))
+            .collect();
         times.sort_unstable();
         times.dedup();
         let free = |time: Millis| {
@@ -73,7 +95,10 @@ impl Pools {
                 continue;
             }
             let needs = way.request.usage.iter().zip(free);
-            if !needs.into_iter().all(|(usage, free)| i128::from(*usage) * i128::from(way.pods) <= *free) {
+            if !needs
+                .into_iter()
+                .all(|(usage, free)| i128::from(*usage) * i128::from(way.pods) <= *free)
+            {
                 start = until;
             } else if until.saturating_sub(start) >= way.duration {
                 return start;

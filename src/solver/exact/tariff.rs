@@ -121,7 +121,10 @@ impl Tariff {
     /// Prices for all copies; `None` where the budget ends.
     pub fn learn(jobs: &Jobs, aim: Aim, mut is_over: impl FnMut() -> bool) -> Option<Self> {
         let market = Market::new(jobs, aim);
-        let mut prices = Prices { room: market.first(aim), waits: vec![0.0; market.waits.len()] };
+        let mut prices = Prices {
+            room: market.first(aim),
+            waits: vec![0.0; market.waits.len()],
+        };
         let mut best = (f64::NEG_INFINITY, prices.clone());
         let (mut pace, mut stalled) = (1.0, 0);
         for round in 0..aim.rounds {
@@ -141,7 +144,11 @@ impl Tariff {
             }
             let slopes = deal.excess.iter().flatten().chain(&deal.late);
             let length: f64 = slopes.map(|slope| slope * slope).sum();
-            let target = if aim.is_flow { aim.target } else { best.0 + 0.02 };
+            let target = if aim.is_flow {
+                aim.target
+            } else {
+                best.0 + 0.02
+            };
             let step = pace * (target - deal.bound).max(0.0) / length.max(f64::MIN_POSITIVE);
             market.follow(&mut prices, &deal, step);
         }
@@ -178,11 +185,18 @@ impl Tariff {
 impl<'a> Market<'a> {
     fn new(jobs: &'a Jobs, aim: Aim) -> Self {
         let width = aim.horizon / CELLS as f64;
-        let capacity = jobs.classes.iter().flat_map(|class| class.capacity.iter().copied());
+        let capacity = jobs
+            .classes
+            .iter()
+            .flat_map(|class| class.capacity.iter().copied());
         let mut market = Self {
             jobs,
             lanes: Vec::new(),
-            weights: jobs.jobs.iter().map(|job| if aim.is_flow { job.weight as f64 } else { 0.0 }).collect(),
+            weights: jobs
+                .jobs
+                .iter()
+                .map(|job| if aim.is_flow { job.weight as f64 } else { 0.0 })
+                .collect(),
             waits: Vec::new(),
             buyers: Vec::new(),
             capacity: capacity.collect(),
@@ -212,11 +226,21 @@ impl<'a> Market<'a> {
                 let all = f64::from(view.pods) * usage as f64;
                 (usage > 0).then(|| (curve, all / self.capacity[curve].max(1.0)))
             };
-            let shares = view.request.usage.iter().enumerate().filter_map(share).collect();
+            let shares = view
+                .request
+                .usage
+                .iter()
+                .enumerate()
+                .filter_map(share)
+                .collect();
             self.lanes.push(Lane {
                 way,
                 head: head as f64,
-                latest: if is_flow { f64::INFINITY } else { latest - view.duration as f64 },
+                latest: if is_flow {
+                    f64::INFINITY
+                } else {
+                    latest - view.duration as f64
+                },
                 duration: view.duration as f64,
                 shares,
             });
@@ -253,7 +277,11 @@ impl<'a> Market<'a> {
 
     /// What time costs each job.
     fn paces(&self, waits: &[f64]) -> Vec<Pace> {
-        let mut paces: Vec<Pace> = self.weights.iter().map(|&end| Pace { end, start: 0.0 }).collect();
+        let mut paces: Vec<Pace> = self
+            .weights
+            .iter()
+            .map(|&end| Pace { end, start: 0.0 })
+            .collect();
         for (&(before, after), price) in self.waits.iter().zip(waits) {
             paces[before].end += price / (WAIT * self.width);
             paces[after].start += price / (WAIT * self.width);
@@ -263,20 +291,33 @@ impl<'a> Market<'a> {
 
     /// A step along the slopes, back to prices that are allowed.
     fn follow(&self, prices: &mut Prices, deal: &Deal, step: f64) {
-        let room = prices.room.iter_mut().flatten().zip(deal.excess.iter().flatten());
+        let room = prices
+            .room
+            .iter_mut()
+            .flatten()
+            .zip(deal.excess.iter().flatten());
         for (price, slope) in room.chain(prices.waits.iter_mut().zip(&deal.late)) {
             *price = (*price + step * slope).max(0.0);
         }
         // What waits for a copy comes after it, so its weight is known before it is used.
         for job in (0..self.weights.len()).rev() {
             let sum = |waits: &[f64], of: fn(&(usize, usize)) -> usize| -> f64 {
-                let own = self.waits.iter().zip(waits).filter(|(wait, _)| of(wait) == job);
+                let own = self
+                    .waits
+                    .iter()
+                    .zip(waits)
+                    .filter(|(wait, _)| of(wait) == job);
                 own.map(|(_, price)| price).sum()
             };
-            let most = 0.999 * (self.weights[job] * self.width * WAIT + sum(&prices.waits, |wait| wait.0));
+            let most =
+                0.999 * (self.weights[job] * self.width * WAIT + sum(&prices.waits, |wait| wait.0));
             let all = sum(&prices.waits, |wait| wait.1);
             if all > most {
-                let own = self.waits.iter().zip(&mut prices.waits).filter(|(wait, _)| wait.1 == job);
+                let own = self
+                    .waits
+                    .iter()
+                    .zip(&mut prices.waits)
+                    .filter(|(wait, _)| wait.1 == job);
                 own.for_each(|(_, price)| *price *= most / all);
             }
         }
@@ -287,8 +328,17 @@ impl<'a> Market<'a> {
         let mut starts = vec![(0.0, 0.0); self.buyers.len()];
         let prices = &prices.room;
         let paid: Vec<Vec<f64>> = prices.iter().map(|prices| cumulate(prices)).collect();
-        let mut excess: Vec<Vec<f64>> = self.room.iter().map(|room| room.iter().map(|room| -room).collect()).collect();
-        let rent: f64 = prices.iter().flatten().zip(self.room.iter().flatten()).map(|(price, room)| price * room).sum();
+        let mut excess: Vec<Vec<f64>> = self
+            .room
+            .iter()
+            .map(|room| room.iter().map(|room| -room).collect())
+            .collect();
+        let rent: f64 = prices
+            .iter()
+            .flatten()
+            .zip(self.room.iter().flatten())
+            .map(|(price, room)| price * room)
+            .sum();
         let mut bound = -rent;
         let mut sums = Vec::new();
         for (job, buyer) in self.buyers.iter().enumerate() {
@@ -314,25 +364,41 @@ impl<'a> Market<'a> {
                 }
             }
         }
-        let late = |&(before, after): &(usize, usize)| (starts[before].1 - starts[after].0) / (WAIT * self.width);
-        Deal { bound, excess, late: self.waits.iter().map(late).collect() }
+        let late = |&(before, after): &(usize, usize)| {
+            (starts[before].1 - starts[after].0) / (WAIT * self.width)
+        };
+        Deal {
+            bound,
+            excess,
+            late: self.waits.iter().map(late).collect(),
+        }
     }
 
     fn tariff(&self, all: &Prices) -> Tariff {
         let prices = &all.room;
         let paces = self.paces(&all.waits);
-        let wait = |(&(before, after), price): (&(usize, usize), &f64)| (before, after, price / (WAIT * self.width));
+        let wait = |(&(before, after), price): (&(usize, usize), &f64)| {
+            (before, after, price / (WAIT * self.width))
+        };
         let paid: Vec<Vec<f64>> = prices.iter().map(|prices| cumulate(prices)).collect();
         let mut floors = vec![Floor::default(); self.jobs.ways.len()];
         let mut sums = Vec::new();
         for lane in &self.lanes {
             self.sums(lane, &paid, &mut sums);
-            floors[lane.way].join(lane, paces[self.jobs.ways[lane.way].job], &sums, self.width, prices);
+            floors[lane.way].join(
+                lane,
+                paces[self.jobs.ways[lane.way].job],
+                &sums,
+                self.width,
+                prices,
+            );
         }
         let rent: f64 = prices.iter().flatten().sum();
         let turnover = all.waits.iter().sum::<f64>() * CELLS as f64 / WAIT;
         let bound = self.deal(all).bound;
-        let unit = |(paid, capacity): (Vec<f64>, &f64)| paid.iter().map(|paid| paid / capacity.max(1.0)).collect();
+        let unit = |(paid, capacity): (Vec<f64>, &f64)| {
+            paid.iter().map(|paid| paid / capacity.max(1.0)).collect()
+        };
         Tariff {
             width: self.width,
             paid: paid.into_iter().zip(&self.capacity).map(unit).collect(),
@@ -350,11 +416,19 @@ fn room(jobs: &Jobs, curve: usize, capacity: f64, width: f64) -> Vec<f64> {
     let steps: Vec<(f64, f64)> = class
         .base
         .steps_from(0)
-        .map(|(time, free)| (time as f64 / width, free[curve % jobs.stride].max(0) as f64 * class.size as f64))
+        .map(|(time, free)| {
+            (
+                time as f64 / width,
+                free[curve % jobs.stride].max(0) as f64 * class.size as f64,
+            )
+        })
         .collect();
     let mut room = vec![0.0; CELLS];
     for (index, &(from, free)) in steps.iter().enumerate() {
-        let until = steps.get(index + 1).map_or(f64::INFINITY, |step| step.0).min(CELLS as f64);
+        let until = steps
+            .get(index + 1)
+            .map_or(f64::INFINITY, |step| step.0)
+            .min(CELLS as f64);
         let mut cell = from as usize;
         while cell < CELLS && (cell as f64) < until {
             let covered = until.min(cell as f64 + 1.0) - from.max(cell as f64);
@@ -380,7 +454,11 @@ fn cumulate(prices: &[f64]) -> Vec<f64> {
 fn each_offer(lane: &Lane, pace: Pace, sums: &[f64], width: f64, mut offer: impl FnMut(f64, f64)) {
     let (length, first) = (lane.duration / width, lane.head / width);
     let whole = (length as usize).min(CELLS);
-    let part = if length >= CELLS as f64 { 0.0 } else { length - whole as f64 };
+    let part = if length >= CELLS as f64 {
+        0.0
+    } else {
+        length - whole as f64
+    };
     let at = |time: f64| {
         let cell = (time as usize).min(CELLS);
         sums[cell] + (sums[cell + 1] - sums[cell]) * (time - cell as f64).min(1.0)
@@ -440,7 +518,10 @@ impl Floor {
         for (known, own) in self.entries.iter_mut().zip(&least) {
             *known = known.min(*own);
         }
-        let rise = lane.shares.iter().map(|&(curve, share)| share * largest_rise(&prices[curve]) / width);
+        let rise = lane
+            .shares
+            .iter()
+            .map(|&(curve, share)| share * largest_rise(&prices[curve]) / width);
         self.slope = self.slope.max(pace.end - pace.start + rise.sum::<f64>());
     }
 }

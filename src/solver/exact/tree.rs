@@ -98,7 +98,12 @@ struct Outlook {
 }
 
 impl<'t, 's, 'a> Tree<'t, 's, 'a> {
-    pub fn new(jobs: &'t Jobs, tariff: &'t Tariff, search: &'s mut Search<'a>, task: Task<'s>) -> Self {
+    pub fn new(
+        jobs: &'t Jobs,
+        tariff: &'t Tariff,
+        search: &'s mut Search<'a>,
+        task: Task<'s>,
+    ) -> Self {
         Self {
             jobs,
             search,
@@ -127,9 +132,15 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
     pub fn search(mut self) -> Answer {
         self.expand();
         if std::env::var("EXACT_DEBUG").is_ok() && self.task.schedule.is_some() {
-            eprintln!("visited {} complete {} stopped {} root {} limit {}", self.visited, self.is_complete, self.is_stopped, self.tariff.bound, self.task.limit);
+            eprintln!(
+                "visited {} complete {} stopped {} root {} limit {}",
+                self.visited, self.is_complete, self.is_stopped, self.tariff.bound, self.task.limit
+            );
         }
-        Answer { is_proved: self.is_complete && !self.is_stopped, best: self.best }
+        Answer {
+            is_proved: self.is_complete && !self.is_stopped,
+            best: self.best,
+        }
     }
 
     /// Counts a node of the tree; whether there may be one more.
@@ -184,7 +195,9 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
     }
 
     fn visit_children(&mut self, level: &mut Level) -> bool {
-        level.children.sort_by(|one, other| one.bound.total_cmp(&other.bound));
+        level
+            .children
+            .sort_by(|one, other| one.bound.total_cmp(&other.bound));
         level.counts.clear();
         level.counts.extend(self.nodes.counts());
         let mut open: Vec<(usize, Millis)> = Vec::new();
@@ -217,11 +230,21 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         let mut others = Vec::new();
         let mut offer = |start: Millis, picks| {
             if start == first.start {
-                others.push(Place { picks, ..first.clone() });
+                others.push(Place {
+                    picks,
+                    ..first.clone()
+                });
             }
         };
         let range = (level.from[way.job], first.start + 1);
-        let found = places::each(&self.nodes, &level.kinds, way, range, places::MOST_SPREADS, &mut offer);
+        let found = places::each(
+            &self.nodes,
+            &level.kinds,
+            way,
+            range,
+            places::MOST_SPREADS,
+            &mut offer,
+        );
         for other in others.iter().skip(1) {
             if self.is_hopeless(other.bound) {
                 return true;
@@ -236,7 +259,11 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
 
     /// Whether a bound shows that no better plan is below.
     fn is_hopeless(&self, bound: f64) -> bool {
-        let enough = if self.jobs.is_flow { self.task.limit as f64 } else { 0.0 };
+        let enough = if self.jobs.is_flow {
+            self.task.limit as f64
+        } else {
+            0.0
+        };
         bound > enough + self.tariff.margin
     }
 
@@ -247,7 +274,8 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         let mark = self.nodes.mark();
         let was = (self.last, self.flow, self.sum_of_ends, self.ends[job.batch]);
         for &pick in place.picks.each() {
-            self.nodes.occupy(pick, &way.request.usage, place.start, place.end);
+            self.nodes
+                .occupy(pick, &way.request.usage, place.start, place.end);
         }
         self.placed |= 1 << way.job;
         self.places[way.job] = Some(place.clone());
@@ -277,7 +305,15 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         level.from.resize(self.jobs.jobs.len(), 0);
         level.soonest.resize(self.jobs.ways.len(), Millis::MAX);
         let cutoff = self.find_places(level);
-        level.is_clean = self.pools.as_mut().is_some_and(|pools| pools.are_like(self.jobs, &self.nodes, self.placed, &level.soonest, &level.from));
+        level.is_clean = self.pools.as_mut().is_some_and(|pools| {
+            pools.are_like(
+                self.jobs,
+                &self.nodes,
+                self.placed,
+                &level.soonest,
+                &level.from,
+            )
+        });
         if !self.set_deadlines(level) || self.is_hopeless(self.bound(level)) {
             return Err(level.is_clean);
         }
@@ -311,14 +347,28 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
             for index in view.ways.clone() {
                 let way = &jobs.ways[index];
                 let until = if is_next { cutoff } else { 0 };
-                let (last, is_tied, children) = (self.last, self.pools.is_none(), &mut level.children);
+                let (last, is_tied, children) =
+                    (self.last, self.pools.is_none(), &mut level.children);
                 let mut offer = |start: Millis, picks| {
                     if !is_tied || (start, job) > last || last == (0, 0) {
                         let end = start + way.duration;
-                        children.push(Place { way: index, start, end, bound: 0.0, picks });
+                        children.push(Place {
+                            way: index,
+                            start,
+                            end,
+                            bound: 0.0,
+                            picks,
+                        });
                     }
                 };
-                let found = places::each(&self.nodes, &level.kinds, way, (from, until), self.spreads, &mut offer);
+                let found = places::each(
+                    &self.nodes,
+                    &level.kinds,
+                    way,
+                    (from, until),
+                    self.spreads,
+                    &mut offer,
+                );
                 self.is_complete &= found.is_complete;
                 if !found.has_all {
                     level.cut.push(index);
@@ -348,7 +398,12 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
             let least = view.ways.clone().map(end).min().unwrap_or(Millis::MAX);
             ends[view.batch] = ends[view.batch].max(least);
         }
-        let weighted = self.jobs.batches.iter().zip(&ends).map(|(&weight, &end)| i128::from(weight) * i128::from(end));
+        let weighted = self
+            .jobs
+            .batches
+            .iter()
+            .zip(&ends)
+            .map(|(&weight, &end)| i128::from(weight) * i128::from(end));
         let slack = i128::from(self.task.limit) - weighted.sum::<i128>();
         if slack < 0 {
             return false;
@@ -366,10 +421,24 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
 
     /// What the placed copies cost, for the bound: with the price of what still waits for them.
     fn so_far(&self) -> f64 {
-        let flow = if self.jobs.is_flow { self.flow as f64 } else { 0.0 };
-        let waits = self.tariff.waits.iter().filter(|(_, after, _)| self.is_open(*after));
-        let end = |before: usize| self.places[before].as_ref().map_or(0.0, |place| place.end as f64);
-        flow + waits.map(|&(before, _, price)| price * end(before)).sum::<f64>()
+        let flow = if self.jobs.is_flow {
+            self.flow as f64
+        } else {
+            0.0
+        };
+        let waits = self
+            .tariff
+            .waits
+            .iter()
+            .filter(|(_, after, _)| self.is_open(*after));
+        let end = |before: usize| {
+            self.places[before]
+                .as_ref()
+                .map_or(0.0, |place| place.end as f64)
+        };
+        flow + waits
+            .map(|&(before, _, price)| price * end(before))
+            .sum::<f64>()
     }
 
     /// The bound on everything below this node.
@@ -403,7 +472,11 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         let mut rent = 0.0;
         let stride = self.jobs.stride;
         for (class, view) in self.jobs.classes.iter().enumerate() {
-            let touched = self.nodes.touched(class).iter().map(|profile| (profile, 1.0));
+            let touched = self
+                .nodes
+                .touched(class)
+                .iter()
+                .map(|profile| (profile, 1.0));
             let fresh = (&view.base, self.nodes.untouched(class) as f64);
             for (profile, count) in touched.chain([fresh]) {
                 let mut steps = profile.steps_from(time).peekable();
@@ -412,7 +485,8 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
                     for (resource, &free) in free.iter().enumerate() {
                         if free > 0 {
                             let curve = class * stride + resource;
-                            let price = self.tariff.paid(curve, until) - self.tariff.paid(curve, from as f64);
+                            let price = self.tariff.paid(curve, until)
+                                - self.tariff.paid(curve, from as f64);
                             rent += count * free as f64 * price;
                         }
                     }
@@ -428,30 +502,51 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         if place.end > level.latest[way.job] {
             return false;
         }
-        let known = level.outlooks.iter().position(|outlook| outlook.time == place.start);
+        let known = level
+            .outlooks
+            .iter()
+            .position(|outlook| outlook.time == place.start);
         let outlook = known.unwrap_or_else(|| {
             let outlook = self.outlook(level, place.start);
             level.outlooks.push(outlook);
             level.outlooks.len() - 1
         });
         let outlook = &level.outlooks[outlook];
-        let mut own = if self.jobs.is_flow { (self.jobs.jobs[way.job].weight * place.end) as f64 } else { 0.0 };
+        let mut own = if self.jobs.is_flow {
+            (self.jobs.jobs[way.job].weight * place.end) as f64
+        } else {
+            0.0
+        };
         for &(before, after, price) in &self.tariff.waits {
             if before == way.job {
                 own += price * place.end as f64;
             } else if after == way.job {
-                own -= price * self.places[before].as_ref().map_or(0.0, |place| place.end as f64);
+                own -= price
+                    * self.places[before]
+                        .as_ref()
+                        .map_or(0.0, |place| place.end as f64);
             }
         }
         for pick in place.picks.each() {
-            for (resource, &usage) in way.request.usage.iter().enumerate().filter(|(_, usage)| **usage > 0) {
+            for (resource, &usage) in way
+                .request
+                .usage
+                .iter()
+                .enumerate()
+                .filter(|(_, usage)| **usage > 0)
+            {
                 let curve = pick.class * self.jobs.stride + resource;
-                let price = self.tariff.paid(curve, place.end as f64) - self.tariff.paid(curve, place.start as f64);
+                let price = self.tariff.paid(curve, place.end as f64)
+                    - self.tariff.paid(curve, place.start as f64);
                 own += f64::from(pick.pods) * usage as f64 * price;
             }
         }
         let others = outlook.net - outlook.each[way.job];
-        place.bound = if others.is_nan() { f64::NEG_INFINITY } else { self.so_far() + own + others };
+        place.bound = if others.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            self.so_far() + own + others
+        };
         !self.is_hopeless(place.bound)
     }
 
@@ -469,18 +564,29 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
 
     fn state(&self) -> State {
         let now = self.last.0;
-        let mut state = State { last: (now, if self.pools.is_none() { self.last.1 } else { 0 }), cost: (0, self.sum_of_ends), ..State::default() };
+        let mut state = State {
+            last: (now, if self.pools.is_none() { self.last.1 } else { 0 }),
+            cost: (0, self.sum_of_ends),
+            ..State::default()
+        };
         if self.jobs.is_flow {
             state.cost.0 = self.flow;
         } else {
             let mut has_more = vec![false; self.jobs.batches.len()];
-            self.open().for_each(|job| has_more[self.jobs.jobs[job].batch] = true);
+            self.open()
+                .for_each(|job| has_more[self.jobs.jobs[job].batch] = true);
             let ends = self.ends.iter().zip(has_more);
-            state.ends.extend(ends.map(|(&end, more)| if more { end.max(now) } else { end }));
+            state
+                .ends
+                .extend(ends.map(|(&end, more)| if more { end.max(now) } else { end }));
         }
-        let awaited = self.open().fold(0, |awaited, job| awaited | self.jobs.jobs[job].before);
+        let awaited = self
+            .open()
+            .fold(0, |awaited, job| awaited | self.jobs.jobs[job].before);
         for (job, place) in self.places.iter().enumerate() {
-            if let Some(place) = place && awaited >> job & 1 == 1 {
+            if let Some(place) = place
+                && awaited >> job & 1 == 1
+            {
                 state.ends.push(place.end.max(now));
             }
         }
@@ -507,7 +613,9 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
         }
         all.sort_unstable_by(|one, other| one[1..].cmp(&other[1..]));
         for node in all {
-            state.steps.push((node.len() / (self.jobs.stride + 1)) as u32);
+            state
+                .steps
+                .push((node.len() / (self.jobs.stride + 1)) as u32);
             state.nodes.extend(node);
         }
     }
@@ -535,7 +643,13 @@ impl<'t, 's, 'a> Tree<'t, 's, 'a> {
 }
 
 /// Writes the places of all jobs into a schedule; `shift` is added to the nodes.
-pub(super) fn write(instance: &Instance, schedule: &mut Schedule, jobs: &Jobs, places: &[Place], shift: usize) {
+pub(super) fn write(
+    instance: &Instance,
+    schedule: &mut Schedule,
+    jobs: &Jobs,
+    places: &[Place],
+    shift: usize,
+) {
     for (job, place) in jobs.jobs.iter().zip(places) {
         let mut nodes = Vec::new();
         for pick in place.picks.each() {

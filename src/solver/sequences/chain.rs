@@ -90,12 +90,20 @@ impl<'g> Chain<'g> {
     fn step(&mut self, temperature: f64, random: &mut ChaCha8Rng) {
         let copy = self.copies[below(random, self.copies.len())];
         let from = self.lane_of[copy as usize] as usize;
-        let Some(at) = self.lanes[from].slots.iter().position(|slot| slot.copy == copy) else {
+        let Some(at) = self.lanes[from]
+            .slots
+            .iter()
+            .position(|slot| slot.copy == copy)
+        else {
             return;
         };
         // An energy that is this much higher is still accepted (Metropolis 1953).
         let unit = (f64::from(random.next_u32()) + 0.5) / 4_294_967_296.0;
-        let limit = if temperature > 0.0 { -temperature * libm::log(unit) } else { 0.0 };
+        let limit = if temperature > 0.0 {
+            -temperature * libm::log(unit)
+        } else {
+            0.0
+        };
         match below(random, 10) {
             0..2 => self.resize((copy, from, at), limit, random),
             2..4 => self.trade((copy, from, at), limit, random),
@@ -111,7 +119,8 @@ impl<'g> Chain<'g> {
         let choices = self.ground.choices_on(copy, lane.class);
         let choice = other_choice(slot.choice, &choices, random);
         if choice != slot.choice {
-            self.one.take(&[Slot { copy, choice }], &lane.slots[at + 1..]);
+            self.one
+                .take(&[Slot { copy, choice }], &lane.slots[at + 1..]);
             self.judge_one((from, at), limit);
         }
     }
@@ -163,14 +172,20 @@ impl<'g> Chain<'g> {
         let slot = self.lanes[from].slots[at];
         let choice = self.choice_for(slot, to, random);
         self.one.take(&[], &self.lanes[from].slots[at + 1..]);
-        self.two.take(&[Slot { copy, choice }], &self.lanes[to].slots[place..]);
+        self.two
+            .take(&[Slot { copy, choice }], &self.lanes[to].slots[place..]);
         if self.judge_two((from, at), (to, place), limit) {
             self.lane_of[copy as usize] = to as u32;
         }
     }
 
     /// Another place on the same node.
-    fn shift(&mut self, (lane, at, place): (usize, usize, usize), limit: f64, random: &mut ChaCha8Rng) {
+    fn shift(
+        &mut self,
+        (lane, at, place): (usize, usize, usize),
+        limit: f64,
+        random: &mut ChaCha8Rng,
+    ) {
         let slots = &self.lanes[lane].slots;
         let mut slot = slots[at];
         if below(random, 4) == 0 {
@@ -195,7 +210,9 @@ impl<'g> Chain<'g> {
         let Some(last) = self.lanes[to].slots.len().checked_sub(1) else {
             return;
         };
-        let place = self.place(to, self.lanes[from].starts[at], random).min(last);
+        let place = self
+            .place(to, self.lanes[from].starts[at], random)
+            .min(last);
         let (mine, theirs) = (self.lanes[from].slots[at], self.lanes[to].slots[place]);
         if to == from {
             let (low, high) = (at.min(place), at.max(place));
@@ -206,7 +223,10 @@ impl<'g> Chain<'g> {
                     let class = self.lanes[from].class;
                     let share = |slot: Slot| self.ground.choice(slot).share;
                     let (first, last) = (self.one.0[0], self.one.0[high - low]);
-                    let (a, b) = (self.nearest(first.copy, class, share(last)), self.nearest(last.copy, class, share(first)));
+                    let (a, b) = (
+                        self.nearest(first.copy, class, share(last)),
+                        self.nearest(last.copy, class, share(first)),
+                    );
                     self.one.0[0].choice = a;
                     self.one.0[high - low].choice = b;
                 }
@@ -214,18 +234,30 @@ impl<'g> Chain<'g> {
             }
             return;
         }
-        if self.ground.choices_on(theirs.copy, self.lanes[from].class).is_empty() {
+        if self
+            .ground
+            .choices_on(theirs.copy, self.lanes[from].class)
+            .is_empty()
+        {
             return;
         }
         let (here, there) = if below(random, 2) == 0 {
             let share = |slot: Slot| self.ground.choice(slot).share;
-            (self.nearest(theirs.copy, self.lanes[from].class, share(mine)), self.nearest(copy, self.lanes[to].class, share(theirs)))
+            (
+                self.nearest(theirs.copy, self.lanes[from].class, share(mine)),
+                self.nearest(copy, self.lanes[to].class, share(theirs)),
+            )
         } else {
-            (self.choice_for(theirs, from, random), self.choice_for(mine, to, random))
+            (
+                self.choice_for(theirs, from, random),
+                self.choice_for(mine, to, random),
+            )
         };
         let slot = |copy, choice| [Slot { copy, choice }];
-        self.one.take(&slot(theirs.copy, here), &self.lanes[from].slots[at + 1..]);
-        self.two.take(&slot(copy, there), &self.lanes[to].slots[place + 1..]);
+        self.one
+            .take(&slot(theirs.copy, here), &self.lanes[from].slots[at + 1..]);
+        self.two
+            .take(&slot(copy, there), &self.lanes[to].slots[place + 1..]);
         if self.judge_two((from, at), (to, place), limit) {
             self.lane_of[copy as usize] = to as u32;
             self.lane_of[theirs.copy as usize] = from as u32;
@@ -235,7 +267,10 @@ impl<'g> Chain<'g> {
     /// A lane on which the copy can run.
     fn any_lane(&self, copy: u32, random: &mut ChaCha8Rng) -> Option<usize> {
         let options = &self.ground.options[self.ground.instance.task_of[copy as usize]];
-        let all: usize = options.iter().map(|(class, _)| self.of_class[*class].len()).sum();
+        let all: usize = options
+            .iter()
+            .map(|(class, _)| self.of_class[*class].len())
+            .sum();
         if all == 0 {
             return None;
         }
@@ -256,8 +291,13 @@ impl<'g> Chain<'g> {
         if below(random, 5) == 0 {
             return below(random, starts.len() + 1);
         }
-        let near = starts.iter().position(|&other| other >= start).unwrap_or(starts.len());
-        (near + below(random, 5)).saturating_sub(2).min(starts.len())
+        let near = starts
+            .iter()
+            .position(|&other| other >= start)
+            .unwrap_or(starts.len());
+        (near + below(random, 5))
+            .saturating_sub(2)
+            .min(starts.len())
     }
 
     /// The choice of the same mode on the class of another lane, or one near it.
@@ -305,7 +345,8 @@ impl<'g> Chain<'g> {
 
     fn energy_of(&mut self, (lane, first): (usize, usize), second: bool) -> i64 {
         let tail = if second { &self.two } else { &self.one };
-        self.decoder.energy(self.ground, self.aim, &self.lanes[lane], first, &tail.0)
+        self.decoder
+            .energy(self.ground, self.aim, &self.lanes[lane], first, &tail.0)
     }
 
     fn change(&mut self, (lane, first): (usize, usize), second: bool) {

@@ -53,7 +53,11 @@ impl<'a> Ground<'a> {
         let modes = || instance.tasks.iter().flat_map(|task| &task.modes);
         let is_apart = !instance.is_ordered && modes().all(|mode| mode.pods == 1);
         let can_all_run = instance.tasks.iter().all(|task| !task.modes.is_empty());
-        if instance.problem.goal.is_static() || !is_apart || !can_all_run || !has_small_ends(instance) {
+        if instance.problem.goal.is_static()
+            || !is_apart
+            || !can_all_run
+            || !has_small_ends(instance)
+        {
             return None;
         }
         let mut ground = Self {
@@ -84,7 +88,9 @@ impl<'a> Ground<'a> {
                     continue;
                 };
                 let begin = self.usages.len();
-                let used = resources.iter().map(|&resource| view.request.usage[resource]);
+                let used = resources
+                    .iter()
+                    .map(|&resource| view.request.usage[resource]);
                 self.usages.extend(used);
                 self.choices.push(Choice {
                     mode,
@@ -122,16 +128,29 @@ impl<'a> Ground<'a> {
 
 /// Whether no sum of weighted ends can come near the limits of 64 bits.
 fn has_small_ends(instance: &Instance) -> bool {
-    let holds = instance.problem.classes.iter().flat_map(|class| &class.holds);
-    let mut horizon = holds.map(|hold| i128::from(hold.until)).max().unwrap_or(0).max(0);
+    let holds = instance
+        .problem
+        .classes
+        .iter()
+        .flat_map(|class| &class.holds);
+    let mut horizon = holds
+        .map(|hold| i128::from(hold.until))
+        .max()
+        .unwrap_or(0)
+        .max(0);
     let mut weights = 0i128;
     for task in &instance.tasks {
         let runs = task.modes.iter().flat_map(|mode| &mode.runs);
         let longest = runs.map(|run| i128::from(run.duration)).max().unwrap_or(0);
         let copies = task.copies.len() as i128;
-        horizon = horizon.saturating_add(longest.saturating_mul(copies)).max(i128::from(task.release));
+        horizon = horizon
+            .saturating_add(longest.saturating_mul(copies))
+            .max(i128::from(task.release));
         horizon = horizon.saturating_add(i128::from(task.release));
-        let weight = instance.problem.batches[task.batch].weight.max(task.weight).max(1);
+        let weight = instance.problem.batches[task.batch]
+            .weight
+            .max(task.weight)
+            .max(1);
         weights = weights.saturating_add(copies.saturating_mul(i128::from(weight)));
     }
     horizon.saturating_mul(weights) < MOST_ENERGY
@@ -173,7 +192,10 @@ fn scarce_resources(problem: &Problem, class: usize) -> Vec<usize> {
     let of_class = &problem.classes[class];
     let modes = problem.tasks.iter().flat_map(|task| &task.modes);
     let runs_here = |mode: &&Mode| mode.run_on(class).is_some_and(|run| run.duration > 0);
-    let mut items: Vec<&[i64]> = modes.filter(runs_here).map(|mode| mode.demand.as_slice()).collect();
+    let mut items: Vec<&[i64]> = modes
+        .filter(runs_here)
+        .map(|mode| mode.demand.as_slice())
+        .collect();
     items.extend(of_class.held.iter().map(Vec::as_slice));
     items.sort_unstable();
     items.dedup();

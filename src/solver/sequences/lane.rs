@@ -26,7 +26,10 @@ impl Aim {
         let target = |&task: &usize| {
             let view = &instance.tasks[task];
             let (weight, due) = match instance.problem.goal {
-                Goal::Makespan => (instance.problem.batches[view.batch].weight, dues[view.batch]),
+                Goal::Makespan => (
+                    instance.problem.batches[view.batch].weight,
+                    dues[view.batch],
+                ),
                 _ => (view.weight, 0),
             };
             Target {
@@ -121,7 +124,14 @@ impl Decoder {
     }
 
     /// The energy that the lane would have with these copies from `first` on.
-    pub fn energy(&mut self, ground: &Ground, aim: &Aim, lane: &Lane, first: usize, slots: &[Slot]) -> i64 {
+    pub fn energy(
+        &mut self,
+        ground: &Ground,
+        aim: &Aim,
+        lane: &Lane,
+        first: usize,
+        slots: &[Slot],
+    ) -> i64 {
         let mut energy = self.resume(ground, lane, first);
         for &slot in slots {
             energy += self.place(ground, aim, slot).1;
