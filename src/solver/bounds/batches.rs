@@ -36,8 +36,10 @@ const REACH: f64 = 0.05;
 const MARGIN: f64 = 1e-11;
 /// The last corner, as a multiple of the time after which all areas are done one after the other.
 const STRETCH: f64 = 1.3;
-/// Intervals of L are halved so many times, or until they lose no more than this part.
-const HALVINGS: usize = 40;
+/// Intervals of L are halved so many times, fewer while prices are learnt, or until they lose no more than
+/// this part.
+const HALVINGS: usize = 64;
+const FEW_HALVINGS: usize = 6;
 const LOSS: f64 = 2e-5;
 
 /// The prices of one resource of a pool, as far as they are learnt.
@@ -129,18 +131,9 @@ impl Batches {
         let mut excess: Vec<f64> = self.left.iter().map(|left| -left).collect();
         let mut value = -self.rent(&self.curves);
         for batch in &self.sample {
-            let line = self.curves.line(0);
-            let corners = self
-                .curves
-                .times
-                .iter()
-                .filter(|corner| **corner > batch.low);
-            let ends = corners.chain([&batch.low]);
-            let costs = ends.map(|&end| (batch.weight * end + batch.price(&line, end), end));
-            if let Some((cost, end)) = costs.min_by(|one, other| one.0.total_cmp(&other.0)) {
-                value += cost;
-                batch.sell(&self.curves, end, &mut excess);
-            }
+            let (cost, end) = batch.least(&self.curves, FEW_HALVINGS);
+            value += cost;
+            batch.sell(&self.curves, end, &mut excess);
         }
         if value > self.best {
             self.best = value;
@@ -164,11 +157,10 @@ impl Batches {
     pub fn prove(&self) -> Proof {
         let curves = &self.best_curves;
         let rent = self.rent(curves);
-        let line = curves.line(0);
         let found: Vec<(f64, f64)> = self
             .batches
             .iter()
-            .map(|batch| batch.least(curves, &line))
+            .map(|batch| batch.least(curves, HALVINGS))
             .collect();
         let costs: f64 = found.iter().map(|(cost, _)| cost).sum();
         let used: f64 = self.batches.iter().map(Batch::most).sum();
@@ -313,7 +305,8 @@ impl Batch {
     }
 
     /// The least of w L + C(b, L) over L >= `low`, and an L near it.
-    fn least(&self, curves: &Curves, line: &Polygon) -> (f64, f64) {
+    fn least(&self, curves: &Curves, most: usize) -> (f64, f64) {
+        let line = &curves.line(0);
         let corners = curves
             .times
             .iter()
@@ -334,10 +327,7 @@ impl Batch {
                 .min_by(|&one, &other| intervals[one].0.total_cmp(&intervals[other].0));
             let (value, from, until, price) = intervals[least.unwrap_or(0)];
             let loss = self.weight * (until - from);
-            if halving == HALVINGS
-                || until.is_infinite()
-                || loss <= LOSS * value
-                || until - from <= 1.0
+            if halving == most || until.is_infinite() || loss <= LOSS * value || until - from <= 1.0
             {
                 return (value, if until.is_infinite() { from } else { until });
             }
