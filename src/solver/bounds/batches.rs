@@ -36,10 +36,10 @@ const REACH: f64 = 0.05;
 const MARGIN: f64 = 1e-11;
 /// The last corner, as a multiple of the time after which all areas are done one after the other.
 const STRETCH: f64 = 1.3;
-/// Intervals of L are halved so many times, fewer while prices are learnt, or until they lose no more than
-/// this part.
-const HALVINGS: usize = 64;
+/// Intervals of L are halved so many times while prices are learnt; for the proof so many modes are looked at.
+/// Those that lose no more than a part are left.
 const FEW_HALVINGS: usize = 6;
+const MOST_MODES: usize = 200_000;
 const LOSS: f64 = 2e-5;
 
 /// The prices of one resource of a pool, as far as they are learnt.
@@ -160,7 +160,12 @@ impl Batches {
         let found: Vec<(f64, f64)> = self
             .batches
             .iter()
-            .map(|batch| batch.least(curves, HALVINGS))
+            .map(|batch| {
+                batch.least(
+                    curves,
+                    (MOST_MODES / batch.modes.len().max(1)).clamp(64, 2_000),
+                )
+            })
             .collect();
         let costs: f64 = found.iter().map(|(cost, _)| cost).sum();
         let used: f64 = self.batches.iter().map(Batch::most).sum();
@@ -183,6 +188,9 @@ impl Batches {
 
 impl Batch {
     fn add(&mut self, share: &Share, job: &Job, tail: Millis) {
+        if job.steps[share.resource].is_empty() {
+            return;
+        }
         let first = self.modes.len();
         for &(duration, area) in &job.steps[share.resource] {
             // The area of a mode is its use x its duration. Saturated areas are too small, which is allowed.
@@ -304,6 +312,19 @@ impl Batch {
         }
     }
 
+    /// So long before its end the batch uses something.
+    fn reach(&self) -> f64 {
+        let area: f64 = self
+            .copies
+            .iter()
+            .map(|copy| copy.0 * self.modes[copy.3].0 * self.modes[copy.3].1)
+            .sum();
+        let of_copy = |copy: &(f64, f64, f64, usize, usize)| {
+            copy.2 + self.modes[copy.3..copy.4].last().map_or(0.0, |mode| mode.0)
+        };
+        self.copies.iter().map(of_copy).fold(area.ceil(), f64::max)
+    }
+
     /// The least of w L + C(b, L) over L >= `low`, and an L near it.
     fn least(&self, curves: &Curves, most: usize) -> (f64, f64) {
         let line = &curves.line(0);
@@ -312,7 +333,15 @@ impl Batch {
             .iter()
             .copied()
             .filter(|corner| *corner > self.low);
-        let corners: Vec<f64> = [self.low].into_iter().chain(corners).collect();
+        let mut corners: Vec<f64> = [self.low].into_iter().chain(corners).collect();
+        // Behind this end nothing is paid.
+        let last = curves.times[curves.cells()];
+        let free = self.low.max(last) + self.reach();
+        let step = |step: i32| last + ((free - last) * f64::from(step) / 16.0).ceil();
+        let beyond = (1..=16).map(step).filter(|end| *end > self.low);
+        corners.extend(beyond);
+        corners.sort_by(f64::total_cmp);
+        corners.dedup();
         // (a value that no L in the interval is below, its ends, C at the second one)
         let interval =
             |from: f64, until: f64, price: f64| (self.weight * from + price, from, until, price);
