@@ -17,6 +17,7 @@ mod learnt;
 mod longest;
 mod market;
 mod mean_busy;
+mod pooled;
 mod price;
 mod separable;
 mod smith;
@@ -53,13 +54,15 @@ const FLOW_TIME: [Rule; 2] = [
     ("mean busy time", mean_busy::flow_time),
 ];
 const COST: [Rule; 1] = [("cheapest modes", cost::cost)];
-const SHORTFALL: [Rule; 2] = [
+const SHORTFALL: [Rule; 3] = [
     ("best modes", separable::shortfall),
     ("pooled", separable::pooled_shortfall),
+    ("prices of all resources", pooled::shortfall),
 ];
-const THROUGHPUT: [Rule; 2] = [
+const THROUGHPUT: [Rule; 3] = [
     ("best modes", separable::throughput),
     ("pooled", separable::pooled_throughput),
+    ("prices of all resources", pooled::throughput),
 ];
 
 /// The best bound on the goal over all plans that place so many copies of each task, of those that need no

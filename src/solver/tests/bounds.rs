@@ -175,3 +175,34 @@ fn several_batches_pay_for_time() {
         .expect("the bound");
     assert!((4_900..=5_000).contains(&bound.value), "{bound:?}");
 }
+
+#[test]
+fn all_resources_have_a_price_at_once() {
+    // Four tasks want the first resource, four the second; there is room for the small mode of each.
+    let mut problem = problems::moldable(8, 1, 4);
+    problem.goal = Goal::Throughput;
+    problem.resources.push("example.com/other".into());
+    problem.classes[0].free = vec![4, 4];
+    for (index, task) in problem.tasks.iter_mut().enumerate() {
+        task.modes.truncate(2);
+        for (mode, (amount, value)) in task.modes.iter_mut().zip([(1, 1_000), (4, 2_500)]) {
+            mode.demand = vec![0, 0];
+            mode.demand[index % 2] = amount;
+            mode.value = value;
+        }
+    }
+    let all = all(&problem, &[1; 8]);
+    let bound = |name: &str| {
+        all.iter()
+            .find(|bound| bound.name == name)
+            .map(|bound| bound.value)
+    };
+    assert!(
+        bound("pooled").is_some_and(|value| value > 13_000),
+        "{all:?}"
+    );
+    assert!(
+        bound("prices of all resources").is_some_and(|value| (8_000..8_100).contains(&value)),
+        "{all:?}"
+    );
+}
