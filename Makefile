@@ -8,10 +8,10 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 IMAGE ?= taskbatch/taskbatch:$(VERSION)
 CRD := taskbatches.taskbatch.dev.yaml
 
-.PHONY: help build test lint fmt demo tools cluster crds picture image kind bench
+.PHONY: help build test test-long lint fmt demo tools cluster crds picture image kind bench
 
 help: ## List these commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## Build the program: target/release/taskbatch
 	cargo build --release --locked
@@ -19,6 +19,9 @@ build: ## Build the program: target/release/taskbatch
 test: tools ## Run every test; does all set-up itself
 	cargo check --lib --no-default-features --locked
 	cargo test --locked --no-fail-fast
+
+test-long: ## Try the properties of plans and fixes on a million problems
+	TASKBATCH_CASES=$${TASKBATCH_CASES:-1000000} cargo test --release --lib --no-default-features --locked -- hostile remedy
 
 lint: ## Check format, lints and the chart
 	cargo fmt --check

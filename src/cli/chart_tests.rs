@@ -29,6 +29,7 @@ fn problem() -> Problem {
         ),
         demand: vec![cpu, gpu, 1],
         value: 0,
+        spends: Vec::new(),
         runs: vec![],
     };
     let task = |name: &str, copies: u32, modes: Vec<Mode>| PlannedTask {
@@ -78,7 +79,10 @@ fn solution() -> Solution {
         copy,
         reason: Reason::ExceedsCapacity,
         message: "needs 16 nvidia.com/gpu on one node, the largest of 3 nodes has 8".into(),
-        fix: Some("at most 8 nvidia.com/gpu fits, on 1 node".into()),
+        fix: Some(crate::model::Fix::Lower {
+            to: [("nvidia.com/gpu", 8)].into_iter().collect(),
+            nodes: 1,
+        }),
     };
     Solution {
         plan: Plan {

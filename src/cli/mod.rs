@@ -1,5 +1,6 @@
 //! The command line: one command a file. Nothing here decides; commands read, call the core and print.
 
+pub mod bench;
 pub mod chart;
 pub mod completion;
 pub mod crd;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::classes::{classify, slots};
 use super::{explain, modes, snapshot};
 use crate::model::{
-    Batch, Exact, Goal, Millis, Mode, Placement, PlannedBatch, PlannedTask, Problem, Reason,
+    Batch, Exact, Fix, Goal, Millis, Mode, Placement, PlannedBatch, PlannedTask, Problem, Reason,
     Resources, Run, Snapshot, Task, Unplaced, ceil_i64,
 };
 
@@ -101,6 +101,8 @@ struct Compiler<'a> {
     admitted: Vec<Vec<bool>>,
     /// Where each request of a task stands in the problem; `None` for those set aside.
     placed: HashMap<(&'a str, &'a str), Vec<Option<usize>>>,
+    /// The largest allocatable amount of each resource on one node.
+    largest: BTreeMap<String, i64>,
     problem: Problem,
 }
 
@@ -138,6 +140,7 @@ impl<'a> Compiler<'a> {
             placements,
             admitted,
             placed: HashMap::new(),
+            largest: largest(snapshot, &resources),
             problem: Problem {
                 goal,
                 resources,
@@ -177,7 +180,7 @@ impl<'a> Compiler<'a> {
                     request,
                     Reason::DependencyUnplaced,
                     &message,
-                    Some("place what it depends on".into()),
+                    Some(Fix::PlaceDependencies),
                 );
                 None
             }
@@ -221,7 +224,7 @@ impl<'a> Compiler<'a> {
         request: &Request<'_>,
         reason: Reason,
         message: &str,
-        fix: Option<String>,
+        fix: Option<Fix>,
     ) {
         let task = request.task();
         self.problem
@@ -246,12 +249,7 @@ impl<'a> Compiler<'a> {
             return Vec::new();
         };
         let sized = task.sized.as_deref().unwrap_or_default();
-        let largest = self
-            .snapshot
-            .nodes
-            .iter()
-            .map(|node| node.allocatable.get(sized))
-            .max();
+        let largest = self.largest.get(sized).copied();
         let mut found: Vec<Mode> = Vec::new();
         for size in modes::sizes(task).unwrap_or_default() {
             let Some(value) = modes::value(task, self.goal, &size, largest.unwrap_or(0)) else {
@@ -280,6 +278,7 @@ impl<'a> Compiler<'a> {
                     requests: size.requests,
                     demand,
                     value,
+                    spends: Vec::new(),
                     runs,
                 });
             }
@@ -314,6 +313,15 @@ impl<'a> Compiler<'a> {
             cost,
         })
     }
+}
+
+/// The largest allocatable amount of each resource on one node; nothing where there is no node.
+fn largest(snapshot: &Snapshot, resources: &[String]) -> BTreeMap<String, i64> {
+    let most = |name: &String| {
+        let amounts = snapshot.nodes.iter().map(|node| node.allocatable.get(name));
+        Some((name.clone(), amounts.max()?))
+    };
+    resources.iter().filter_map(most).collect()
 }
 
 /// Durations of one size by node speed; there are few speeds and many nodes.

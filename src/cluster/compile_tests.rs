@@ -114,7 +114,11 @@ fn what_fits_nowhere_is_set_aside_with_what_depends_on_it() {
         "needs 16 nvidia.com/gpu on one node, the largest of 1 node has 8"
     );
     assert_eq!(
-        problem.unplaceable[0].fix.as_deref(),
+        problem.unplaceable[0]
+            .fix
+            .as_ref()
+            .map(ToString::to_string)
+            .as_deref(),
         Some("at most 8 nvidia.com/gpu fits, on 1 node")
     );
 }

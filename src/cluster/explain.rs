@@ -3,65 +3,45 @@
 use std::collections::BTreeMap;
 
 use super::quantity;
-use super::{modes, snapshot};
+use super::{modes, remedy, snapshot};
 use crate::constraint;
-use crate::model::{PODS, Reason, Resources, Snapshot, Task};
+use crate::model::{Fix, PODS, Reason, Resources, Snapshot, Task};
 
 /// Why no node could ever hold the task, as things stand: reason, message and the smallest fix known.
-pub fn unplaceable(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<String>) {
+pub fn unplaceable(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<Fix>) {
+    let sizes = modes::sizes(task).unwrap_or_default();
+    let Some(smallest) = sizes.first() else {
+        let message = "the sum of its requests does not fit 64 bits".into();
+        return (Reason::ExceedsCapacity, message, None);
+    };
     let admitted = admitted(snapshot, task);
     if admitted.is_empty() {
-        return no_matching_node(snapshot, task);
+        let fix = remedy::of_rules(snapshot, task, smallest);
+        return (
+            Reason::NoMatchingNode,
+            no_matching_node(snapshot, task),
+            fix,
+        );
     }
     let allocatable: Vec<&Resources> = admitted
         .iter()
         .map(|at| &snapshot.nodes[*at].allocatable)
         .collect();
     let free: Vec<&Resources> = admitted.iter().map(|at| &snapshot.free[*at]).collect();
-    let sizes = modes::sizes(task).unwrap_or_default();
-    let fits = |rooms: &[&Resources]| {
-        sizes
-            .iter()
-            .any(|size| slots(rooms, &size.effective) >= u64::from(size.pods))
-    };
-    let Some(smallest) = sizes.first() else {
-        return (
-            Reason::ExceedsCapacity,
-            "the sum of its requests does not fit 64 bits".into(),
-            None,
-        );
-    };
     let (effective, pods) = (&smallest.effective, smallest.pods);
-    if fits(&allocatable) {
-        let message = format!(
-            "{}; others hold it for good",
-            needs(effective, pods, &free, &allocatable)
-        );
-        let fix = format!(
-            "free it on one of {}, or add a node of that size",
-            nodes(admitted.len())
-        );
-        return (Reason::WaitingForCapacity, message, Some(fix));
+    let fits = |rooms: &[&Resources]| slots(rooms, effective) >= u64::from(pods);
+    if fits(&free) {
+        let message = "its duration, cost or value does not fit 64 bits".into();
+        return (Reason::ExceedsCapacity, message, None);
+    }
+    let waits = fits(&allocatable);
+    let fix = remedy::of_room(snapshot, task, smallest, &admitted, waits);
+    if waits {
+        let needs = needs(effective, pods, &free, &allocatable);
+        let message = format!("{needs}; others hold it for good");
+        return (Reason::WaitingForCapacity, message, fix);
     }
     let message = exceeds(effective, pods, &allocatable);
-    let fix = tightest(effective, &allocatable).map(|(name, largest)| {
-        let most = largest - beside(task, name);
-        if most <= 0 || name == PODS {
-            return format!("add a node with {}", show(name, effective.get(name)));
-        }
-        let with = allocatable.iter().filter(|room| room.get(name) == largest);
-        format!(
-            "at most {} fits, on {}",
-            show(name, most),
-            nodes(with.count())
-        )
-    });
-    let fix = fix.or_else(|| {
-        Some(format!(
-            "at most {} such pods fit together",
-            slots(&allocatable, effective)
-        ))
-    });
     (Reason::ExceedsCapacity, message, fix)
 }
 
@@ -86,7 +66,7 @@ fn admitted(snapshot: &Snapshot, task: &Task) -> Vec<usize> {
         .collect()
 }
 
-fn no_matching_node(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<String>) {
+fn no_matching_node(snapshot: &Snapshot, task: &Task) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for node in &snapshot.nodes {
         if let Err(rejection) = constraint::admits(&task.placement, node) {
@@ -94,11 +74,7 @@ fn no_matching_node(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option
         }
     }
     if counts.is_empty() {
-        return (
-            Reason::NoMatchingNode,
-            "there is no node".into(),
-            Some("add a node".into()),
-        );
+        return "there is no node".into();
     }
     let mut rows: Vec<(String, usize)> = counts.into_iter().collect();
     rows.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -107,15 +83,8 @@ fn no_matching_node(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option
         .take(5)
         .map(|(why, count)| format!("{count}: {why}"))
         .collect();
-    let message = format!(
-        "none of {} matches; {}",
-        nodes(snapshot.nodes.len()),
-        shown.join("; ")
-    );
-    let fix = rows
-        .first()
-        .map(|(why, count)| format!("mend \"{why}\" for {}", nodes(*count)));
-    (Reason::NoMatchingNode, message, fix)
+    let all = nodes(snapshot.nodes.len());
+    format!("none of {all} matches; {}", shown.join("; "))
 }
 
 /// `needs 4 nvidia.com/gpu on one node; the freest of 12 nodes has 3 free, 8 in all`.
@@ -203,24 +172,8 @@ fn tightest<'a>(effective: &'a Resources, rooms: &[&Resources]) -> Option<(&'a s
         .map(|(name, most, _)| (name, most))
 }
 
-/// What the pod needs of a resource besides the sized container, at its smallest size.
-fn beside(task: &Task, name: &str) -> i64 {
-    let Some(size) = modes::sizes(task).unwrap_or_default().into_iter().next() else {
-        return 0;
-    };
-    size.effective
-        .get(name)
-        .saturating_sub(size.requests.get(name))
-}
-
 fn slots(rooms: &[&Resources], effective: &Resources) -> u64 {
-    let fit = |room: &&Resources| {
-        let each = effective.iter().filter(|(_, needed)| *needed > 0);
-        let least = each
-            .map(|(name, needed)| (room.get(name) / needed).max(0))
-            .min();
-        u64::try_from(least.unwrap_or(i64::MAX)).unwrap_or(0)
-    };
+    let fit = |room: &&Resources| remedy::slots(room, effective);
     rooms.iter().map(fit).fold(0, u64::saturating_add)
 }
 

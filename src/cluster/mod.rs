@@ -6,6 +6,8 @@ pub mod compile;
 mod compile_tests;
 pub mod duration;
 pub mod explain;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod intake;
 pub mod ledger;
 pub mod modes;
@@ -13,6 +15,9 @@ pub mod node;
 pub mod placement;
 pub mod pod;
 pub mod quantity;
+mod remedy;
+#[cfg(test)]
+mod remedy_tests;
 pub mod requests;
 pub mod snapshot;
 pub mod template;

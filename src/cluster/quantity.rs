@@ -6,7 +6,7 @@
 use num_bigint::BigInt;
 use num_traits::Pow;
 
-use crate::model::{CPU, Exact, MEMORY, ceil_i64, decimal, exact, is_extended};
+use crate::model::{CPU, Exact, ceil_i64, decimal, exact};
 
 /// A text that is no quantity, or one too large.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,23 +95,7 @@ pub fn amount(resource: &str, text: &str) -> Result<i64, QuantityError> {
 }
 
 /// Writes an amount as a quantity that reads back as the same amount.
-pub fn format(resource: &str, amount: i64) -> String {
-    if resource == CPU {
-        return match amount % 1000 {
-            0 => (amount / 1000).to_string(),
-            _ => format!("{amount}m"),
-        };
-    }
-    if resource == MEMORY || resource == "ephemeral-storage" || !is_extended(resource) {
-        for (suffix, bits) in BINARY.iter().rev() {
-            let unit = 1i64 << bits;
-            if amount != 0 && amount % unit == 0 {
-                return format!("{}{suffix}", amount / unit);
-            }
-        }
-    }
-    amount.to_string()
-}
+pub use crate::model::quantity as format;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! (milli-CPU, bytes, devices, pods), and exact values in between are rationals.
 
 mod exact;
+mod fix;
 mod node;
 mod plan;
 mod problem;
@@ -12,6 +13,7 @@ mod resources;
 mod task;
 
 pub use exact::{Exact, ceil_i64, decimal, exact, floor_i64};
+pub use fix::{Fix, Mend, quantity};
 pub use node::{Hold, Node, Snapshot, Taint, TaintEffect};
 pub use plan::{Assignment, Outcome, Plan, Solution, Unplaced};
 pub use problem::{Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Run};

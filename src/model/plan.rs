@@ -1,6 +1,6 @@
 //! Plans, and what is known about them.
 
-use super::{Algorithm, Millis, Reason};
+use super::{Algorithm, Fix, Millis, Reason};
 
 /// Who runs where and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,8 +41,8 @@ pub struct Unplaced {
     pub reason: Reason,
     /// The same in words and numbers.
     pub message: String,
-    /// What would make it fit.
-    pub fix: Option<String>,
+    /// The smallest change that would make it fit, where one is known.
+    pub fix: Option<Fix>,
 }
 
 /// What a search can say of its plan.

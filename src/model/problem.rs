@@ -17,6 +17,8 @@ pub struct Problem {
     pub batches: Vec<PlannedBatch>,
     /// The tasks that can be placed at some time.
     pub tasks: Vec<PlannedTask>,
+    /// Amounts that a whole plan may use up, such as GPU hours. Goals without a time axis use up nothing.
+    pub budgets: Vec<i64>,
     /// Copies that fit nowhere however long they wait, with the reason.
     pub unplaceable: Vec<Unplaced>,
 }
@@ -73,6 +75,8 @@ pub struct Mode {
     pub demand: Vec<i64>,
     /// What the copy adds to a static goal, in thousandths; 0 for timed goals.
     pub value: i64,
+    /// What one copy uses up of each of `Problem::budgets`; nothing beyond its end.
+    pub spends: Vec<i64>,
     /// The classes that can hold at least one of its pods, by class.
     pub runs: Vec<Run>,
 }

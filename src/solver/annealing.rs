@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use crate::model::{Algorithm, Goal, Millis};
 
 use super::instance::Instance;
+use super::priced;
 use super::schedule::Schedule;
 use super::score::Score;
 use super::search::Search;
@@ -32,25 +33,30 @@ const CHAINS: [usize; 2] = [4, 2];
 const MOVES: (u64, u64, u64) = (5_000, 4, 40_000);
 /// Without a limit of time or iterations, so many rounds are the budget.
 const MOST_ROUNDS: u64 = 100_000;
+/// How far due times lie before the ends of the best plan, as parts of the way to the bound.
+const FARTHEST: f64 = 0.5;
+const NEAREST: f64 = 0.01;
+/// Rounds without a better plan after which they move.
+const PATIENCE: u64 = 20;
 /// In the last part of the budget only better plans are accepted.
 const QUENCH: f64 = 0.97;
 
-/// Searches until the budget ends.
-pub(super) fn run(search: &mut Search) {
-    run_until(search, 1.0);
+/// Whether copies meet only on their nodes, so that there is something to anneal.
+pub(super) fn suits(instance: &Instance) -> bool {
+    Ground::suits(instance)
 }
 
-/// Searches until this part of the budget is spent; the plan is cold then.
-pub(super) fn run_until(search: &mut Search, end: f64) {
+/// Searches until the budget ends.
+pub(super) fn run(search: &mut Search) {
     let Some(ground) = Ground::new(search.instance) else {
         return;
     };
     let Some(incumbent) = search.incumbent() else {
         return;
     };
-    let aim = aim(search.instance, &incumbent.schedule, incumbent.bound.value);
+    let aim = aim(search, &incumbent.schedule, FARTHEST);
     if let Some(lanes) = lanes_of(&ground, &aim, &incumbent.schedule) {
-        Annealing::new(search, &ground, aim, lanes, end).run(search);
+        Annealing::new(search, &ground, aim, lanes).run(search);
     }
 }
 
@@ -60,31 +66,33 @@ struct Annealing<'g> {
     /// The lanes of one plan that is dealt out, or several plans.
     plans: Vec<Vec<Lane>>,
     is_dealt: bool,
-    cooling: Cooling,
+    /// Weight x duration of a copy, on average: temperatures are fractions of it.
+    unit: f64,
     round: u64,
+    /// How far the due times lie before the ends, as a part of what the bound allows.
+    reach: f64,
+    /// Rounds since the last better plan.
+    missed: u64,
     /// The least energy that was offered at this aim.
     offered: i64,
 }
 
 impl<'g> Annealing<'g> {
-    fn new(search: &Search, ground: &'g Ground<'g>, aim: Aim, lanes: Vec<Lane>, end: f64) -> Self {
+    fn new(search: &Search, ground: &'g Ground<'g>, aim: Aim, lanes: Vec<Lane>) -> Self {
         let is_dealt = lanes.len() >= MANY_NODES;
         let copies = search.instance.copies() as f64;
         let all: f64 = lanes
             .iter()
             .map(|lane| lane.weighted_durations(ground, &aim))
             .sum();
-        let begin = search.meter().progress();
         Self {
             ground,
             aim: Arc::new(aim),
             is_dealt,
-            cooling: Cooling {
-                unit: all / copies,
-                begin,
-                end,
-            },
+            unit: all / copies,
             round: 0,
+            reach: FARTHEST,
+            missed: 0,
             offered: lanes.iter().map(|lane| lane.energy).sum(),
             plans: vec![lanes; if is_dealt { 1 } else { CHAINS[1] }],
         }
@@ -96,19 +104,27 @@ impl<'g> Annealing<'g> {
         let before = search.iterations();
         while !search.is_over() && self.round < MOST_ROUNDS {
             let spent = search.meter().progress();
-            if spent >= self.cooling.end {
-                break;
-            }
+            let spent = spent.max(self.round as f64 / MOST_ROUNDS as f64);
             self.round += 1;
-            let tried = search.iterations() - before;
-            let moves_each = tried as f64 / copies as f64;
-            let temperature = self.cooling.temperature(spent, moves_each, self.round);
+            let moves_each = (search.iterations() - before) as f64 / copies as f64;
+            let temperature = self.unit * temperature(spent, moves_each);
             let found = self.round(search, moves, temperature);
             if let Some(schedule) = found {
                 let score = Score::of(search.instance, &schedule);
                 if search.offer(score, schedule, Algorithm::Annealing) {
+                    self.reach = (self.reach * 2.0).min(FARTHEST);
+                    self.missed = 0;
                     self.aim_again(search);
                 }
+            }
+            self.missed += 1;
+            if self.missed % PATIENCE == 0 && search.problem().goal == Goal::Makespan {
+                self.reach = if self.reach > NEAREST {
+                    self.reach / 2.0
+                } else {
+                    FARTHEST
+                };
+                self.aim_again(search);
             }
         }
     }
@@ -122,20 +138,21 @@ impl<'g> Annealing<'g> {
             std::mem::take(&mut self.plans)
         };
         let chains = parts.len() as u64;
-        let granted = search.meter().grant(moves * chains).div_ceil(chains);
+        let granted = search.meter().grant(moves * chains);
         let aim = Arc::clone(&self.aim);
         let walk = |(index, lanes): (usize, Vec<Lane>)| {
             let mut chain = Chain::new(ground, &aim, lanes);
             let random = &mut generator(seed, round, index as u64);
-            chain.walk(granted, temperature, random);
+            let rest = u64::from((index as u64) < granted % chains);
+            chain.walk(granted / chains + rest, temperature, random);
             chain
         };
-        let chains: Vec<Chain> = parts.into_par_iter().enumerate().map(walk).collect();
-        search.count(granted * chains.len() as u64);
+        let walked: Vec<Chain> = parts.into_par_iter().enumerate().map(walk).collect();
+        search.count(granted);
         if self.is_dealt {
-            self.gather(chains)
+            self.gather(walked)
         } else {
-            self.choose(chains)
+            self.choose(walked)
         }
     }
 
@@ -170,11 +187,7 @@ impl<'g> Annealing<'g> {
         if search.problem().goal == Goal::FlowTime {
             return;
         }
-        self.aim = Arc::new(aim(
-            search.instance,
-            &incumbent.schedule,
-            incumbent.bound.value,
-        ));
+        self.aim = Arc::new(aim(search, &incumbent.schedule, self.reach));
         let mut decoder = Decoder::default();
         for lane in self.plans.iter_mut().flatten() {
             decoder.decode(self.ground, &self.aim, lane, 0);
@@ -193,48 +206,34 @@ fn deal(mut lanes: Vec<Lane>, random: &mut ChaCha8Rng) -> Vec<Vec<Lane>> {
     parts
 }
 
-/// Due times halfway between the ends of the batches and what the bound allows.
-fn aim(instance: &Instance, schedule: &Schedule, bound: i64) -> Aim {
-    let batches = &instance.problem.batches;
-    let mut ends: Vec<Millis> = vec![0; batches.len()];
-    for (copy, placed) in schedule.placed.iter().enumerate() {
-        let end = &mut ends[instance.task(copy).batch];
-        *end = placed.as_ref().map_or(*end, |placed| placed.end.max(*end));
-    }
-    let weighted = batches
-        .iter()
-        .zip(&ends)
-        .map(|(batch, end)| batch.weight.max(0) as f64 * *end as f64);
-    let weights: f64 = batches.iter().map(|batch| batch.weight.max(0) as f64).sum();
-    let surplus = (weighted.sum::<f64>() - bound as f64) / weights.max(1.0) / 2.0;
-    let sooner = (surplus as Millis).max(1);
-    let dues: Vec<Millis> = ends.iter().map(|end| (end - sooner).max(0)).collect();
-    Aim::new(instance, &dues)
-}
-
-/// How the temperature falls while the budget goes from `begin` to `end`.
-struct Cooling {
-    /// The weighted end of a copy, on average.
-    unit: f64,
-    begin: f64,
-    end: f64,
-}
-
-impl Cooling {
-    /// The more moves there will be for each copy, the hotter is the start: from there it falls evenly on a
-    /// logarithmic scale. The figures were found by trying, on batches of 20 to 5,000 tasks.
-    fn temperature(&self, spent: f64, moves_each: f64, round: u64) -> f64 {
-        let part = (spent - self.begin) / (self.end - self.begin).max(f64::MIN_POSITIVE);
-        let part = part.max(round as f64 / MOST_ROUNDS as f64).clamp(0.0, 1.0);
-        if part >= QUENCH {
-            return 0.0;
+/// Due times that lie this part of the way from the ends of the batches to those of the bound.
+fn aim(search: &Search, schedule: &Schedule, reach: f64) -> Aim {
+    let instance = search.instance;
+    let mut ends: Vec<Millis> = vec![0; instance.problem.batches.len()];
+    if instance.problem.goal == Goal::Makespan {
+        for (copy, placed) in schedule.placed.iter().enumerate() {
+            let end = &mut ends[instance.task(copy).batch];
+            *end = placed.as_ref().map_or(*end, |placed| placed.end.max(*end));
         }
-        let expected = moves_each / part.max(1e-6);
-        let hot = (0.02 * libm::pow(expected / 40_000.0, knob("EXP", 0.6)) * knob("HOT", 1.0))
-            .clamp(knob("MIN", 0.002), 0.3);
-        let cold = (hot / 40.0).max(0.0002);
-        self.unit * hot * libm::pow(cold / hot, part / QUENCH)
+        for (end, bound) in ends.iter_mut().zip(priced::ends(search)) {
+            let sooner = (end.saturating_sub(bound) as f64 * reach) as Millis;
+            *end -= sooner.max(1);
+        }
     }
+    Aim::new(instance, &ends)
+}
+
+/// The temperature when this part of the budget is spent, as a fraction of the unit. The more moves there
+/// will be for each copy, the hotter is the start; from there it falls evenly on a logarithmic scale. The
+/// figures were found by trying, on batches of 20 to 5,000 tasks.
+fn temperature(spent: f64, moves_each: f64) -> f64 {
+    if spent >= QUENCH {
+        return 0.0;
+    }
+    let expected = moves_each / spent.max(1e-6);
+    let hot = (0.04 * libm::pow(expected / 40_000.0, 0.6)).clamp(0.004, 0.3);
+    let cold = (hot / 40.0).max(0.0005);
+    hot * libm::pow(cold / hot, spent / QUENCH)
 }
 
 /// The generator of one chain in one round: it depends on nothing else, whatever thread runs it.
@@ -244,11 +243,4 @@ fn generator(seed: u64, round: u64, index: u64) -> ChaCha8Rng {
     key[8..16].copy_from_slice(&round.to_le_bytes());
     key[16..24].copy_from_slice(&index.to_le_bytes());
     ChaCha8Rng::from_seed(key)
-}
-
-fn knob(name: &str, default: f64) -> f64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(default)
 }

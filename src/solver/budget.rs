@@ -21,15 +21,24 @@ impl Budget<'static> {
     }
 }
 
-/// A budget and what was spent of it.
+/// A budget and what was spent of it. It can be lent out in stages: within one, everything here speaks of
+/// the stage alone.
 pub(super) struct Meter<'a> {
     budget: Budget<'a>,
     tried: u64,
+    /// The parts of the whole budget between which the stage lies.
+    begin: f64,
+    end: f64,
 }
 
 impl<'a> Meter<'a> {
     pub fn new(budget: Budget<'a>) -> Self {
-        Self { budget, tried: 0 }
+        Self {
+            budget,
+            tried: 0,
+            begin: 0.0,
+            end: 1.0,
+        }
     }
 
     /// Plans tried so far.
@@ -42,21 +51,31 @@ impl<'a> Meter<'a> {
         self.tried = self.tried.saturating_add(plans);
     }
 
+    /// Begins a stage that ends when this part of the whole budget is spent.
+    pub fn begin_stage(&mut self, end: f64) {
+        (self.begin, self.end) = (self.spent(), end);
+    }
+
     /// How many of the wanted plans may be tried; one at least when none was yet.
     pub fn grant(&self, wanted: u64) -> u64 {
         match self.budget.iterations {
-            Some(most) => most.max(1).saturating_sub(self.tried).min(wanted),
+            Some(most) if self.end >= 1.0 => most.max(1).saturating_sub(self.tried).min(wanted),
+            Some(most) => ((most as f64 * self.end) as u64)
+                .max(1)
+                .saturating_sub(self.tried)
+                .min(wanted),
             None => wanted,
         }
     }
 
-    /// Whether plans are counted, so that time must not matter.
-    pub fn is_counted(&self) -> bool {
-        self.budget.iterations.is_some()
+    /// The part of the stage that is used up, from 0 to 1.
+    pub fn progress(&self) -> f64 {
+        let length = (self.end - self.begin).max(f64::MIN_POSITIVE);
+        ((self.spent() - self.begin) / length).clamp(0.0, 1.0)
     }
 
-    /// The part of the budget that is used up, from 0 to 1.
-    pub fn progress(&self) -> f64 {
+    /// The part of the whole budget that is used up.
+    fn spent(&self) -> f64 {
         let counted = match self.budget.iterations {
             Some(most) => self.tried as f64 / most.max(1) as f64,
             None => 0.0,
@@ -65,7 +84,7 @@ impl<'a> Meter<'a> {
     }
 
     pub fn expired(&self) -> bool {
-        (self.budget.spent)() >= 1.0
+        (self.budget.spent)() >= self.end
     }
 
     /// Whether no plan may be tried any more.

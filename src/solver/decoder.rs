@@ -8,11 +8,13 @@ use std::collections::BinaryHeap;
 
 use crate::model::Millis;
 
+use super::allowance::{Allowance, afford};
 use super::gang::{self, Pick};
 use super::instance::{Instance, ModeView, RunView, TaskView};
 use super::preference::{Preference, Rank};
 use super::schedule::{Recipe, Schedule};
 use super::score::Score;
+use super::serial::{self, Serial};
 use super::timeline::Timeline;
 
 /// Decodes recipes for the timed goals; keeps its memory from one to the next.
@@ -22,6 +24,17 @@ pub(super) struct Decoder<'a> {
     /// When the tasks that a task waits for have ended; `None` when one of them has no place.
     ready: Vec<Option<Millis>>,
     schedule: Schedule,
+    /// Room for another schedule to compare with.
+    spare: Schedule,
+    /// The budgets with nothing spent, and what is left of them.
+    fresh: Allowance,
+    allowance: Allowance,
+    /// The quick way, for problems that are projects.
+    serial: Option<Serial<'a>>,
+    /// Whether the last schedule was made that way.
+    was_quick: bool,
+    /// Whether modes that no plan of everything needs are tried too.
+    is_thorough: bool,
 }
 
 /// A place for one copy.
@@ -52,6 +65,8 @@ impl Picks {
 impl<'a> Decoder<'a> {
     pub fn new(instance: &'a Instance<'a>) -> Self {
         let timelines = instance.classes.iter().zip(&instance.problem.classes);
+        let fresh = Allowance::new(instance);
+        let serial = |project| Serial::new(instance, project);
         Self {
             instance,
             timelines: timelines
@@ -61,6 +76,12 @@ impl<'a> Decoder<'a> {
                 .collect(),
             ready: Vec::new(),
             schedule: Schedule::default(),
+            spare: Schedule::default(),
+            allowance: fresh.clone(),
+            fresh,
+            serial: instance.project.as_ref().map(serial),
+            was_quick: false,
+            is_thorough: false,
         }
     }
 
@@ -69,9 +90,53 @@ impl<'a> Decoder<'a> {
         &self.schedule
     }
 
-    /// Makes the schedule of a recipe. Every copy gets a place, however late; only what would end after the
-    /// last millisecond of 64 bits stays without one.
+    /// Plans that [`Decoder::refine`] decodes.
+    pub fn passes(instance: &Instance) -> u64 {
+        instance.project.as_ref().map_or(1, |_| serial::PASSES)
+    }
+
+    /// Makes the schedule of a recipe, and improves it where the problem is a project.
+    pub fn refine(&mut self, recipe: &Recipe) -> Score {
+        let score = self.decode(recipe);
+        let was_quick = self.was_quick;
+        let Some(serial) = self.serial.as_mut().filter(|_| was_quick) else {
+            return score;
+        };
+        serial.justify();
+        std::mem::swap(&mut self.schedule, &mut self.spare);
+        serial.write(&mut self.schedule);
+        let justified = Score::of(self.instance, &self.schedule);
+        // Only the last end never comes later.
+        if justified > score {
+            std::mem::swap(&mut self.schedule, &mut self.spare);
+        }
+        justified.min(score)
+    }
+
+    /// Makes the schedule of a recipe. Every copy gets a place, however late; only what the budgets do not
+    /// allow, or what would end after the last millisecond of 64 bits, stays without one.
     pub fn decode(&mut self, recipe: &Recipe) -> Score {
+        let is_quick = matches!(recipe.preference, Preference::EarliestEnd);
+        let serial = self.serial.as_mut().filter(|_| is_quick);
+        let serial = serial.and_then(|serial| serial.decode(recipe).then_some(serial));
+        self.was_quick = serial.is_some();
+        if let Some(serial) = serial {
+            serial.write(&mut self.schedule);
+            return Score::of(self.instance, &self.schedule);
+        }
+        if self.instance.budgets.is_empty() {
+            self.place_all(recipe);
+        } else {
+            let mut recipe = recipe.clone();
+            afford(self.instance, &self.fresh, &recipe.order, &mut recipe.modes);
+            self.allowance.reset(&self.fresh);
+            self.place_all(&recipe);
+            self.place_the_rest(&recipe.preference);
+        }
+        Score::of(self.instance, &self.schedule)
+    }
+
+    fn place_all(&mut self, recipe: &Recipe) {
         self.schedule.clear(self.instance.copies());
         self.timelines.iter_mut().for_each(Timeline::clear);
         self.ready.clear();
@@ -84,7 +149,35 @@ impl<'a> Decoder<'a> {
                 self.place(copy, recipe);
             }
         }
-        Score::of(self.instance, &self.schedule)
+    }
+
+    /// Of the copies that the budgets left without a place, places what they still allow in any mode. No copy
+    /// that is left behind then fits: the budgets only shrink, and tasks come after those that they wait for.
+    fn place_the_rest(&mut self, preference: &Preference) {
+        let instance = self.instance;
+        if self.schedule.placed.iter().all(Option::is_some) {
+            return;
+        }
+        self.allowance.keep_nothing();
+        self.is_thorough = true;
+        for (index, task) in instance.tasks.iter().enumerate() {
+            let before = task
+                .after
+                .iter()
+                .flat_map(|&task| instance.tasks[task].copies.clone());
+            let end = |copy: usize| self.schedule.placed[copy].as_ref().map(|placed| placed.end);
+            let ready = before.map(end).collect::<Option<Vec<Millis>>>();
+            let Some(ends) = ready else { continue };
+            let from = ends.into_iter().fold(task.release, Millis::max);
+            for copy in task.copies.clone() {
+                if self.schedule.placed[copy].is_none()
+                    && let Some(place) = self.best_place(index, None, preference, from)
+                {
+                    self.commit(copy, task, place);
+                }
+            }
+        }
+        self.is_thorough = false;
     }
 
     /// Of the copies whose predecessors are all placed, the first in the recipe's order is next.
@@ -136,8 +229,14 @@ impl<'a> Decoder<'a> {
     /// Places one copy, and tells the tasks that wait for it.
     fn place(&mut self, copy: usize, recipe: &Recipe) {
         let task = self.instance.task(copy);
-        let place = self.ready[self.instance.task_of[copy]]
-            .and_then(|from| self.best_place(task, recipe.modes[copy], &recipe.preference, from));
+        let index = self.instance.task_of[copy];
+        // A mode that would end after the last millisecond must not keep the copy from one that does not.
+        let place = self.ready[index].and_then(|from| {
+            let mode = recipe.modes[copy];
+            let wanted = self.best_place(index, mode, &recipe.preference, from);
+            let any = |_| self.best_place(index, None, &recipe.preference, from);
+            wanted.or_else(|| mode.and_then(any))
+        });
         let end = place.as_ref().map(|place| place.rank.end);
         if let Some(place) = place {
             self.commit(copy, task, place);
@@ -149,18 +248,30 @@ impl<'a> Decoder<'a> {
 
     fn best_place(
         &mut self,
-        task: &TaskView,
+        index_of_task: usize,
         mode: Option<usize>,
         preference: &Preference,
         from: Millis,
     ) -> Option<Place> {
-        let modes = match mode.filter(|mode| *mode < task.modes.len()) {
+        let task = &self.instance.tasks[index_of_task];
+        let is_allowed = |mode: usize| {
+            let spends = &task.modes[mode].spends;
+            self.allowance.allows(index_of_task, spends)
+        };
+        let fixed = mode.filter(|mode| *mode < task.modes.len() && is_allowed(*mode));
+        let modes = match fixed {
             Some(mode) => mode..mode + 1,
             None => 0..task.modes.len(),
         };
         let mut best: Option<Place> = None;
         for index in modes {
             let mode = &task.modes[index];
+            if mode.is_spare && !self.is_thorough && fixed.is_none() {
+                continue;
+            }
+            if !self.allowance.allows(index_of_task, &mode.spends) {
+                continue;
+            }
             if self.is_hopeless(task, mode, preference, from, best.as_ref()) {
                 continue;
             }
@@ -212,6 +323,8 @@ impl<'a> Decoder<'a> {
 
     fn commit(&mut self, copy: usize, task: &TaskView, place: Place) {
         let mode = &task.modes[place.mode];
+        self.allowance
+            .spend(self.instance.task_of[copy], &mode.spends);
         let usage = &mode.request.usage;
         let (start, end) = (place.start, place.rank.end);
         let classes = &self.instance.problem.classes;

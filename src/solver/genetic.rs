@@ -1,17 +1,20 @@
 //! Genetic search with biased random keys: Gonçalves and Resende, "Biased random-key genetic algorithms for
 //! combinatorial optimization", Journal of Heuristics 17 (2011).
 //!
-//! Each copy has two keys: one sorts the copies, the other names the mode, or leaves it to the preference of
-//! the recipe that the search starts from. Besides crossover with the elite and newcomers, some children are
-//! a neighbour of an elite plan: few copies moved in the order or to another mode.
+//! Besides crossover with the elite and newcomers, some children are a neighbour of an elite plan: few copies
+//! moved in the order or to another mode. The plans of a project are improved before they are judged, and
+//! inherit what they became (Van Peteghem and Vanhoucke, "A genetic algorithm for the preemptive and
+//! non-preemptive multi-mode resource-constrained project scheduling problem", EJOR 201, 2010). Where a
+//! population has grown stale, another one starts from nothing.
 
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::model::Algorithm;
 
 use super::instance::Instance;
+use super::keys::{self, Keys, any_mode, founders, generator, mode_key};
 use super::preference::Preference;
 use super::schedule::Recipe;
 use super::score::Score;
@@ -26,162 +29,115 @@ const MANY_COPIES: usize = 2_000;
 const ELITE_BIAS: f64 = 0.7;
 /// Generations without a better plan after which none is expected any more.
 const PATIENCE: usize = 400;
-
-/// Two keys for each copy.
-#[derive(Clone)]
-struct Genes {
-    order: Vec<u32>,
-    mode: Vec<u32>,
-}
+/// The same for a population of a project, of which several are tried.
+const PROJECT_PATIENCE: usize = 100;
+/// So many populations in a row without a better plan are the last ones.
+const POPULATIONS: usize = 40;
 
 struct Individual {
     score: Score,
-    genes: Genes,
+    keys: Keys,
 }
 
 /// Searches until the budget ends, the gap is closed or no better plan is expected.
 pub(super) fn run(search: &mut Search) {
-    let instance = search.instance;
-    let Some(preference) = search
-        .leaders()
-        .first()
-        .map(|(_, recipe)| recipe.preference.clone())
-    else {
+    let Some(preference) = keys::preference(search) else {
         return;
     };
+    let is_project = search.instance.project.is_some();
+    let first = founders(search)
+        .iter()
+        .map(|recipe| Keys::of(search.instance, recipe))
+        .collect();
+    let (mut round, mut best) = (0, None);
+    let mut population = evaluate(search, first, &preference);
+    let mut stale = 0;
+    loop {
+        evolve(search, population, &preference, &mut round);
+        let now = search.incumbent().map(|incumbent| incumbent.score);
+        stale = if now == best { stale + 1 } else { 0 };
+        best = now;
+        if !is_project || search.is_over() || stale >= POPULATIONS {
+            return;
+        }
+        population = Vec::new();
+    }
+}
+
+/// Breeds generation after generation until nothing better is expected of this population.
+fn evolve(
+    search: &mut Search,
+    mut population: Vec<Individual>,
+    preference: &Preference,
+    round: &mut u64,
+) {
+    let (instance, seed) = (search.instance, search.seed);
     let size = if instance.copies() < MANY_COPIES {
         POPULATION
     } else {
         SMALL_POPULATION
     };
-    let mut population = founders(search, &preference);
+    let patience = match instance.project {
+        Some(_) => PROJECT_PATIENCE,
+        None => PATIENCE,
+    };
     let mut stale = 0;
-    let mut generation = 0u64;
-    while !search.is_over() && stale < PATIENCE {
-        generation += 1;
+    while !search.is_over() && stale < patience {
+        *round += 1;
+        let generation = *round;
         let best = population.first().map(|best| best.score);
         population.truncate(size / 3);
-        let seed = search.seed;
         let breed = |index: usize| {
-            child(
-                instance,
-                &population,
-                &mut generator(seed, generation, index as u64),
-            )
+            let random = &mut generator(seed, generation, index as u64);
+            child(instance, &population, random)
         };
-        let children: Vec<Genes> = (0..size - population.len())
-            .into_par_iter()
-            .map(breed)
-            .collect();
-        population.extend(evaluate(search, children, &preference));
+        let children = (0..size - population.len()).into_par_iter().map(breed);
+        let children: Vec<Keys> = children.collect();
+        population.extend(evaluate(search, children, preference));
         population.sort_by_key(|individual| individual.score);
         population.dedup_by_key(|individual| individual.score);
-        stale = if population.first().map(|best| best.score) < best {
-            0
-        } else {
-            stale + 1
-        };
+        let is_better = population.first().map(|first| first.score) < best || best.is_none();
+        stale = if is_better { 0 } else { stale + 1 };
     }
 }
 
-/// The generator of one child: it depends on nothing else, whatever thread makes it.
-fn generator(seed: u64, generation: u64, index: u64) -> ChaCha8Rng {
-    let mut key = [0u8; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..16].copy_from_slice(&generation.to_le_bytes());
-    key[16..24].copy_from_slice(&index.to_le_bytes());
-    ChaCha8Rng::from_seed(key)
-}
-
-/// The leaders of the searches before, and the best plan once more with its modes fixed.
-fn founders(search: &mut Search, preference: &Preference) -> Vec<Individual> {
+/// Judges children. Those of a project are improved, and their keys become those of what they were made to.
+fn evaluate(search: &mut Search, children: Vec<Keys>, preference: &Preference) -> Vec<Individual> {
     let instance = search.instance;
-    let mut genes: Vec<Genes> = search
-        .leaders()
-        .iter()
-        .map(|(_, recipe)| encode(instance, recipe))
-        .collect();
-    if let (Some(incumbent), Some((_, leader))) = (search.incumbent(), search.leaders().first()) {
-        let modes = incumbent
-            .schedule
-            .placed
-            .iter()
-            .map(|placed| placed.as_ref().map(|placed| placed.mode));
-        let fixed = Recipe {
-            modes: modes.collect(),
-            ..leader.clone()
-        };
-        genes.insert(0, encode(instance, &fixed));
-    }
-    let mut population = evaluate(search, genes, preference);
-    population.sort_by_key(|individual| individual.score);
-    population.dedup_by_key(|individual| individual.score);
-    population
-}
-
-fn evaluate(search: &mut Search, genes: Vec<Genes>, preference: &Preference) -> Vec<Individual> {
-    let instance = search.instance;
-    let recipes: Vec<Recipe> = genes
+    let recipes = children
         .par_iter()
-        .map(|genes| decode(instance, genes, preference))
-        .collect();
-    let scores = search.evaluate(&recipes, Algorithm::Genetic);
-    let scored = genes.into_iter().zip(scores);
-    scored
-        .filter_map(|(genes, score)| {
-            Some(Individual {
-                score: score?,
-                genes,
+        .map(|keys| keys.recipe(instance, preference));
+    let recipes: Vec<Recipe> = recipes.collect();
+    if instance.project.is_none() {
+        let scores = search.evaluate(&recipes, Algorithm::Genetic);
+        let scored = children.into_iter().zip(scores);
+        return scored
+            .filter_map(|(keys, score)| {
+                Some(Individual {
+                    score: score?,
+                    keys,
+                })
             })
-        })
-        .collect()
-}
-
-/// Keys that decode to this recipe.
-fn encode(instance: &Instance, recipe: &Recipe) -> Genes {
-    let mut order = vec![0; instance.copies()];
-    for (position, &copy) in recipe.order.iter().enumerate() {
-        let spread = ((position as u64) << 32) / recipe.order.len().max(1) as u64;
-        order[copy] = u32::try_from(spread).unwrap_or(u32::MAX);
+            .collect();
     }
-    let mode = |copy: usize| mode_key(recipe.modes[copy], instance.task(copy).modes.len());
-    Genes {
-        order,
-        mode: (0..instance.copies()).map(mode).collect(),
-    }
-}
-
-/// The middle of the keys that mean this mode; the last stretch leaves it open.
-fn mode_key(mode: Option<usize>, modes: usize) -> u32 {
-    let (place, places) = (mode.unwrap_or(modes) as u64, modes as u64 + 1);
-    u32::try_from(((2 * place + 1) << 31) / places).unwrap_or(u32::MAX)
-}
-
-fn decode(instance: &Instance, genes: &Genes, preference: &Preference) -> Recipe {
-    let mut order: Vec<usize> = (0..instance.copies()).collect();
-    order.sort_unstable_by_key(|&copy| (genes.order[copy], copy));
-    let mode = |copy: usize| {
-        let modes = instance.task(copy).modes.len();
-        let place = (u64::from(genes.mode[copy]) * (modes as u64 + 1)) >> 32;
-        usize::try_from(place).ok().filter(|&mode| mode < modes)
+    let refined = search.refine(&recipes, Algorithm::Genetic);
+    let inherit = |(score, schedule)| Individual {
+        score,
+        keys: Keys::of(instance, &Recipe::of_schedule(&schedule, preference)),
     };
-    Recipe {
-        modes: (0..instance.copies()).map(mode).collect(),
-        order,
-        preference: preference.clone(),
-    }
+    refined.into_iter().flatten().map(inherit).collect()
 }
 
 /// Three of eight children cross an elite plan with another one, four are neighbours, one is a newcomer.
-fn child(instance: &Instance, elite: &[Individual], random: &mut ChaCha8Rng) -> Genes {
+fn child(instance: &Instance, elite: &[Individual], random: &mut ChaCha8Rng) -> Keys {
     let kind = random.random_range(0..8);
     match pick(elite, random) {
         Some(parent) if kind < 3 => match pick(elite, random) {
-            Some(other) => cross(&parent.genes, &other.genes, random),
-            None => parent.genes.clone(),
+            Some(other) => cross(&parent.keys, &other.keys, random),
+            None => parent.keys.clone(),
         },
-        Some(parent) if kind < 7 => neighbour(instance, parent.genes.clone(), random),
-        _ => newcomer(instance, random),
+        Some(parent) if kind < 7 => neighbour(instance, parent.keys.clone(), random),
+        _ => Keys::random(instance, random),
     }
 }
 
@@ -195,7 +151,7 @@ fn pick<'p>(elite: &'p [Individual], random: &mut ChaCha8Rng) -> Option<&'p Indi
     elite.get(one.min(other))
 }
 
-fn cross(elite: &Genes, other: &Genes, random: &mut ChaCha8Rng) -> Genes {
+fn cross(elite: &Keys, other: &Keys, random: &mut ChaCha8Rng) -> Keys {
     let mut child = elite.clone();
     for copy in 0..child.order.len() {
         if !random.random_bool(ELITE_BIAS) {
@@ -207,26 +163,17 @@ fn cross(elite: &Genes, other: &Genes, random: &mut ChaCha8Rng) -> Genes {
 }
 
 /// Moves one to four copies: beside another one in the order, or to another mode.
-fn neighbour(instance: &Instance, mut genes: Genes, random: &mut ChaCha8Rng) -> Genes {
-    let copies = genes.order.len();
+fn neighbour(instance: &Instance, mut keys: Keys, random: &mut ChaCha8Rng) -> Keys {
+    let copies = keys.order.len();
     for _ in 0..random.random_range(1..=4) {
         let copy = random.random_range(0..copies);
-        let modes = instance.task(copy).modes.len();
-        if modes > 1 && random.random_bool(0.5) {
-            let mode = random.random_range(0..=modes);
-            genes.mode[copy] = mode_key(Some(mode).filter(|&mode| mode < modes), modes);
+        let task = instance.task(copy);
+        if task.modes.len() > 1 && random.random_bool(0.5) {
+            keys.mode[copy] = mode_key(task, any_mode(task, random));
         } else {
-            let beside = genes.order[random.random_range(0..copies)];
-            genes.order[copy] = beside.saturating_add(random.random_range(0..2));
+            let beside = keys.order[random.random_range(0..copies)];
+            keys.order[copy] = beside.saturating_add(random.random_range(0..2));
         }
     }
-    genes
-}
-
-fn newcomer(instance: &Instance, random: &mut ChaCha8Rng) -> Genes {
-    let mut keys = || (0..instance.copies()).map(|_| random.random()).collect();
-    Genes {
-        order: keys(),
-        mode: keys(),
-    }
+    keys
 }

@@ -5,8 +5,8 @@
 //! takes the mode and place that it can best afford at the prices of the fluid schedule. Beside them, modes by
 //! efficiency: the fastest one whose work is at most so many times the least (Turek, Wolf and Yu 1992).
 //! Orders: weight over work (Smith 1956), longest path first (Graham 1969), largest demand first.
-//! Static goals: each task takes the mode of most value less the price of its share, at the price at which
-//! the pool is just full (Lagrangian relaxation, Fisher 1981); then best fit, the largest first.
+//! Static goals: modes by marginal gains, then those of most value less the price of their share, at the price at
+//! which the pool is just full (Lagrangian relaxation, Fisher 1981); then best fit, the largest first.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::model::{Algorithm, Goal, Millis};
 
 use super::bounds;
 use super::instance::{Instance, ModeView, TaskView};
+use super::marginal;
 use super::packing::worth;
 use super::preference::{Preference, Tariff};
 use super::priced;
@@ -65,9 +66,9 @@ fn makespan(search: &mut Search) {
     } else {
         deadlines(search, bounds::ends(instance));
     }
-    if !search.is_over()
-        && let Some(ends) = priced::raise(search, rounds(instance)).and_then(|learnt| learnt.ends())
-    {
+    if !search.is_over() {
+        priced::learn(search, rounds(instance));
+        let ends = priced::ends(search);
         deadlines(search, ends);
     }
     let order = if several { Order::Batch } else { Order::Path };
@@ -152,30 +153,40 @@ fn flow_time(search: &mut Search) {
 
 fn at_once(search: &mut Search) {
     let instance = search.instance;
-    let recipes = [1.0, 0.0, f64::INFINITY, 0.8, 1.25, 0.5, 2.0]
-        .into_iter()
-        .flat_map(|factor| {
-            let modes = priced_modes(instance, factor);
-            [false, true].map(|smallest_first| {
-                let share = |copy: usize| {
-                    let task = instance.task(copy);
-                    let chosen =
-                        modes[instance.task_of[copy]].and_then(|mode| task.modes.get(mode));
-                    chosen.map_or(0.0, |mode| {
-                        if smallest_first {
-                            mode.share
-                        } else {
-                            -mode.share
-                        }
-                    })
-                };
-                let mut order: Vec<usize> = (0..instance.copies()).collect();
-                order.sort_by(|&one, &other| share(one).total_cmp(&share(other)));
-                recipe(instance, order, |task| modes[task])
-            })
-        });
-    let recipes: Vec<Recipe> = recipes.collect();
-    try_all(search, recipes.into_iter());
+    let priced = |factor: f64| {
+        let modes = priced_modes(instance, factor);
+        instance.task_of.iter().map(|&task| modes[task]).collect()
+    };
+    let choices = std::iter::once_with(|| marginal::modes(instance)).chain(
+        [1.0, 0.0, f64::INFINITY, 0.8, 1.25, 0.5, 2.0]
+            .into_iter()
+            .map(priced),
+    );
+    let recipes = choices.flat_map(|modes: Vec<Option<usize>>| {
+        [false, true].map(|smallest_first| by_size(instance, modes.clone(), smallest_first))
+    });
+    try_all(search, recipes);
+}
+
+/// These modes, one for each copy, the largest or the smallest first.
+fn by_size(instance: &Instance, modes: Vec<Option<usize>>, smallest_first: bool) -> Recipe {
+    let share = |copy: usize| {
+        let chosen = modes[copy].and_then(|mode| instance.task(copy).modes.get(mode));
+        chosen.map_or(0.0, |mode| {
+            if smallest_first {
+                mode.share
+            } else {
+                -mode.share
+            }
+        })
+    };
+    let mut order: Vec<usize> = (0..instance.copies()).collect();
+    order.sort_by(|&one, &other| share(one).total_cmp(&share(other)));
+    Recipe {
+        order,
+        modes,
+        preference: Preference::EarliestEnd,
+    }
 }
 
 /// Decodes recipes, a few at a time, until the search is over.

@@ -8,6 +8,8 @@ use crate::model::{Goal, Millis, Mode, NodeClass, Problem, Run};
 
 use super::cheapest::keep_cheapest;
 use super::profile::{Profile, Request};
+use super::project::Project;
+use super::reduction;
 use super::timeline::Group;
 
 /// The most groups of demands that a class keeps keys for; beyond it near ones share a key.
@@ -26,6 +28,10 @@ pub(super) struct Instance<'a> {
     pub class_of: Vec<Option<usize>>,
     /// Whether some task waits for another, under a goal where that matters.
     pub is_ordered: bool,
+    /// What a plan may use up; empty under a goal without a time axis.
+    pub budgets: Vec<i64>,
+    /// The problem in the form of a project, where it has one.
+    pub project: Option<Project>,
 }
 
 /// A task, its copies and the modes that fit somewhere.
@@ -37,13 +43,14 @@ pub(super) struct TaskView {
     pub release: Millis,
     pub after: Vec<usize>,
     pub successors: Vec<usize>,
-    /// Modes with room for all their pods, for Cost only the cheapest.
+    /// Modes with room for all their pods; for Cost only the cheapest, unless the time may not be enough.
     pub modes: Vec<ModeView>,
     /// Index into `Instance::pools`.
     pub pool: usize,
 }
 
 /// A mode that fits somewhere.
+#[derive(Clone)]
 pub(super) struct ModeView {
     /// Index into `PlannedTask::modes`.
     pub index: usize,
@@ -61,6 +68,10 @@ pub(super) struct ModeView {
     pub work: f64,
     /// What a copy adds to a static goal.
     pub value: i64,
+    /// What a copy uses up of each budget.
+    pub spends: Vec<i64>,
+    /// Whether no plan that places everything needs the mode; only looked at where there are budgets.
+    pub is_spare: bool,
 }
 
 /// A mode on one class.
@@ -128,6 +139,12 @@ impl<'a> Instance<'a> {
             pools: Vec::new(),
             class_of: problem.class_of(),
             is_ordered: false,
+            budgets: if problem.goal.is_static() {
+                Vec::new()
+            } else {
+                problem.budgets.clone()
+            },
+            project: None,
         };
         instance.read_tasks();
         instance.read_pools();
@@ -138,11 +155,16 @@ impl<'a> Instance<'a> {
             groups,
         };
         instance.classes = problem.classes.iter().zip(groups).map(view).collect();
+        reduction::mark_spare_modes(problem.goal, &instance.budgets, &mut instance.tasks);
+        instance.project = Project::of(&instance);
         instance
     }
 
     fn read_tasks(&mut self) {
         let is_timed = !self.problem.goal.is_static();
+        let only_cheapest = self.problem.goal == Goal::Cost
+            && self.problem.budgets.is_empty()
+            && !may_run_out_of_time(self.problem);
         for (index, task) in self.problem.tasks.iter().enumerate() {
             let first = self.task_of.len();
             self.task_of.extend(task.copies.iter().map(|_| index));
@@ -162,7 +184,7 @@ impl<'a> Instance<'a> {
                 release: if is_timed { task.release.max(0) } else { 0 },
                 after,
                 successors: Vec::new(),
-                modes: usable_modes(self.problem, &task.modes),
+                modes: usable_modes(self.problem, &task.modes, only_cheapest),
                 pool: 0,
             });
         }
@@ -214,13 +236,31 @@ impl<'a> Instance<'a> {
     }
 }
 
-/// The modes that have room for all their pods once nothing else runs; under Cost only the cheapest.
-fn usable_modes(problem: &Problem, modes: &[Mode]) -> Vec<ModeView> {
+/// Whether a copy might end after the last millisecond of 64 bits, were all of them to run one after the other.
+fn may_run_out_of_time(problem: &Problem) -> bool {
+    let longest = |modes: &[Mode]| {
+        let runs = modes.iter().flat_map(|mode| &mode.runs);
+        i128::from(runs.map(|run| run.duration).max().unwrap_or(0).max(0))
+    };
+    let tasks = problem.tasks.iter();
+    let work = tasks.map(|task| longest(&task.modes).saturating_mul(task.copies.len() as i128));
+    let holds = problem.classes.iter().flat_map(|class| &class.holds);
+    let releases = problem.tasks.iter().map(|task| task.release);
+    let first = holds
+        .map(|hold| hold.until)
+        .chain(releases)
+        .max()
+        .unwrap_or(0);
+    work.fold(i128::from(first.max(0)), i128::saturating_add) > i128::from(Millis::MAX)
+}
+
+/// The modes that have room for all their pods once nothing else runs, or only the cheapest of them.
+fn usable_modes(problem: &Problem, modes: &[Mode], only_cheapest: bool) -> Vec<ModeView> {
     let usable = modes
         .iter()
         .enumerate()
         .filter_map(|(index, mode)| read_mode(problem, index, mode));
-    if problem.goal != Goal::Cost {
+    if !only_cheapest {
         return usable.collect();
     }
     let mut least = None;
@@ -242,6 +282,13 @@ fn usable_modes(problem: &Problem, modes: &[Mode]) -> Vec<ModeView> {
 
 fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
     let request = Request::new(&mode.demand);
+    let spends: Vec<i64> = (0..problem.budgets.len())
+        .map(|budget| mode.spends.get(budget).map_or(0, |amount| (*amount).max(0)))
+        .collect();
+    let mut each = spends.iter().zip(&problem.budgets);
+    if !problem.goal.is_static() && each.any(|(amount, most)| *amount > (*most).max(0)) {
+        return None;
+    }
     let mut runs: Vec<RunView> = Vec::new();
     for run in &mode.runs {
         let class = &problem.classes[run.class];
@@ -285,6 +332,8 @@ fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
         share,
         work,
         value: mode.value,
+        spends,
+        is_spare: false,
     })
 }
 

@@ -11,27 +11,36 @@
 //! made from (seed, generation, index), decoded independently of one another, and compared in their order.
 //! A new search is one file and one line in [`searches`]; a new bound one file and one line in its list.
 
+mod allowance;
 mod annealing;
+mod auto;
 mod bounds;
 mod budget;
 mod cheapest;
 mod decoder;
 mod exact;
+mod exchange;
 mod gang;
 mod genetic;
 mod greedy;
 mod incumbent;
 mod instance;
+mod keys;
+mod marginal;
 mod packing;
 mod particle_swarm;
 mod preference;
 mod priced;
 mod profile;
+mod project;
+mod reduction;
+mod rooms;
 mod ruin_recreate;
 mod schedule;
 mod score;
 mod search;
 mod sequences;
+mod serial;
 mod timeline;
 mod unplaced;
 
@@ -41,7 +50,7 @@ mod tests;
 pub use budget::Budget;
 pub use incumbent::{Improvement, Listener};
 
-use crate::model::{Algorithm, Outcome, Plan, Problem, Solution};
+use crate::model::{Algorithm, Goal, Outcome, Plan, Problem, Solution};
 
 use budget::Meter;
 use instance::Instance;
@@ -60,7 +69,10 @@ pub struct Options<'a> {
 }
 
 /// The searches of an algorithm, in the order in which they run; each goes on from the best plans so far.
-fn searches(algorithm: Algorithm) -> &'static [fn(&mut Search)] {
+fn searches(algorithm: Algorithm, goal: Goal) -> &'static [fn(&mut Search)] {
+    if goal.is_static() {
+        return at_once(algorithm);
+    }
     match algorithm {
         Algorithm::Greedy => &[greedy::run],
         Algorithm::Genetic => &[greedy::run, genetic::run],
@@ -68,7 +80,19 @@ fn searches(algorithm: Algorithm) -> &'static [fn(&mut Search)] {
         Algorithm::ParticleSwarm => &[greedy::run, particle_swarm::run],
         Algorithm::RuinRecreate => &[greedy::run, ruin_recreate::run],
         Algorithm::Exact => &[greedy::run, exact::run],
-        Algorithm::Auto => &[greedy::run, exact::run, annealing::run, genetic::run],
+        Algorithm::Auto => &[auto::run],
+    }
+}
+
+/// The same for the goals without a time axis.
+fn at_once(algorithm: Algorithm) -> &'static [fn(&mut Search)] {
+    match algorithm {
+        Algorithm::Greedy => &[greedy::run],
+        Algorithm::Genetic => &[greedy::run, genetic::run],
+        Algorithm::ParticleSwarm => &[greedy::run, particle_swarm::run, exchange::run],
+        Algorithm::Annealing | Algorithm::RuinRecreate | Algorithm::Exact | Algorithm::Auto => {
+            &[greedy::run, exchange::run]
+        }
     }
 }
 
@@ -93,7 +117,7 @@ pub fn solve(
         if let Some(recipe) = warm.and_then(|plan| Recipe::of_plan(&instance, plan)) {
             search.evaluate_leaders(vec![recipe], Algorithm::Greedy);
         }
-        for run in searches(options.algorithm) {
+        for run in searches(options.algorithm, problem.goal) {
             if !search.is_over() {
                 run(&mut search);
             }

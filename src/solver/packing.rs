@@ -331,7 +331,7 @@ pub(super) fn worth(instance: &Instance, mode: &ModeView) -> i64 {
 }
 
 /// All modes, the smallest first.
-fn by_share(task: &TaskView) -> Vec<usize> {
+pub(super) fn by_share(task: &TaskView) -> Vec<usize> {
     let mut modes: Vec<usize> = (0..task.modes.len()).collect();
     modes.sort_by(|&one, &other| task.modes[one].share.total_cmp(&task.modes[other].share));
     modes

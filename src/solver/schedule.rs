@@ -97,6 +97,22 @@ pub(super) struct Recipe {
 }
 
 impl Recipe {
+    /// The recipe of a schedule: its order of starts and its modes.
+    pub fn of_schedule(schedule: &Schedule, preference: &super::preference::Preference) -> Self {
+        let start = |copy: &usize| {
+            let placed = schedule.placed[*copy].as_ref();
+            placed.map_or(Millis::MAX, |placed| placed.start)
+        };
+        let mut order: Vec<usize> = (0..schedule.placed.len()).collect();
+        order.sort_by_key(start);
+        let modes = schedule.placed.iter();
+        Self {
+            order,
+            modes: modes.map(|placed| Some(placed.as_ref()?.mode)).collect(),
+            preference: preference.clone(),
+        }
+    }
+
     /// The recipe of an earlier plan: its order of starts and its modes. `None` where the plan does not
     /// belong to this problem.
     pub fn of_plan(instance: &Instance, plan: &Plan) -> Option<Self> {

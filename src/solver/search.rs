@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use crate::model::{Algorithm, Problem};
 
-use super::bounds::Bound;
+use super::allowance::is_within;
+use super::bounds::{Bound, Learnt};
 use super::budget::Meter;
 use super::decoder::Decoder;
 use super::incumbent::{Improvement, Incumbent, Listener};
@@ -24,6 +25,8 @@ pub(super) struct Search<'a> {
     workers: Vec<Worker<'a>>,
     incumbent: Option<Incumbent>,
     leaders: Vec<(Score, Recipe)>,
+    /// Prices that prove a bound on the plans that place so many copies of each task.
+    pub prices: Option<(Vec<u64>, Learnt)>,
     listener: &'a mut dyn Listener,
 }
 
@@ -49,6 +52,14 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Decodes and improves.
+    fn refine(&mut self, recipe: &Recipe) -> Score {
+        match self {
+            Worker::Timed(decoder) => decoder.refine(recipe),
+            Worker::Static(packing) => packing.decode(recipe),
+        }
+    }
+
     fn schedule(&self) -> &Schedule {
         match self {
             Worker::Timed(decoder) => decoder.schedule(),
@@ -58,8 +69,8 @@ impl<'a> Worker<'a> {
 }
 
 /// What one worker made of its share of the recipes.
-struct Share {
-    scores: Vec<Option<Score>>,
+struct Share<T> {
+    tried: Vec<Option<(Score, T)>>,
     best: Option<(Score, Schedule)>,
 }
 
@@ -77,6 +88,7 @@ impl<'a> Search<'a> {
             workers: Vec::new(),
             incumbent: None,
             leaders: Vec::new(),
+            prices: None,
             listener,
         }
     }
@@ -117,51 +129,85 @@ impl<'a> Search<'a> {
     /// threads does not matter. The score of a recipe is `None` where the budget ended before it.
     pub fn evaluate(&mut self, recipes: &[Recipe], by: Algorithm) -> Vec<Option<Score>> {
         let granted = &recipes[..granted(&self.meter, recipes.len())];
-        let threads = rayon::current_num_threads().clamp(1, granted.len().max(1));
+        let tried = self.try_all(granted, by, 1, |worker, recipe| (worker.decode(recipe), ()));
+        let scores = tried.into_iter().map(|tried| Some(tried?.0));
+        let mut scores: Vec<Option<Score>> = scores.collect();
+        scores.resize(recipes.len(), None);
+        scores
+    }
+
+    /// The same, with each plan improved before it is judged, and handed back. The last plans of a budget that
+    /// is too small for that are judged as they are.
+    pub fn refine(&mut self, recipes: &[Recipe], by: Algorithm) -> Vec<Option<(Score, Schedule)>> {
+        let passes = Decoder::passes(self.instance);
+        let wanted = (recipes.len() as u64).saturating_mul(passes);
+        let plans = self.meter.grant(wanted);
+        let (full, rest) = ((plans / passes) as usize, (plans % passes) as usize);
+        let mut all = self.try_all(&recipes[..full], by, passes, |worker, recipe| {
+            (worker.refine(recipe), worker.schedule().clone())
+        });
+        let rest = &recipes[full..recipes.len().min(full + rest)];
+        all.extend(self.try_all(rest, by, 1, |worker, recipe| {
+            (worker.decode(recipe), worker.schedule().clone())
+        }));
+        all.resize_with(recipes.len(), || None);
+        all
+    }
+
+    /// Tries recipes, each as so many plans, and keeps the best plan.
+    fn try_all<T: Clone + Send>(
+        &mut self,
+        recipes: &[Recipe],
+        by: Algorithm,
+        passes: u64,
+        plan: impl Fn(&mut Worker<'a>, &Recipe) -> (Score, T) + Sync,
+    ) -> Vec<Option<(Score, T)>> {
+        if recipes.is_empty() {
+            return Vec::new();
+        }
+        let threads = rayon::current_num_threads().clamp(1, recipes.len());
         while self.workers.len() < threads {
             self.workers.push(Worker::new(self.instance));
         }
         let limit = self.incumbent.as_ref().map(|incumbent| incumbent.score);
         let meter = &self.meter;
-        let run = |(index, (worker, recipes)): (usize, (&mut Worker, &[Recipe]))| {
-            decode_all(worker, recipes, limit, |at| {
-                (index + at > 0 || limit.is_some()) && meter.expired()
-            })
+        let run = |(index, (worker, recipes)): (usize, (&mut Worker<'a>, &[Recipe]))| {
+            let stop = |at: usize| (index + at > 0 || limit.is_some()) && meter.expired();
+            try_share(worker, recipes, limit, stop, &plan)
         };
-        let size = granted.len().div_ceil(threads).max(1);
-        let shares: Vec<Share> = if threads == 1 {
+        let size = recipes.len().div_ceil(threads);
+        let shares: Vec<Share<T>> = if threads == 1 {
             self.workers
                 .iter_mut()
                 .take(1)
-                .zip([granted])
+                .zip([recipes])
                 .enumerate()
                 .map(run)
                 .collect()
         } else {
-            self.workers
-                .par_iter_mut()
-                .zip(granted.par_chunks(size))
+            let workers = self.workers.par_iter_mut();
+            workers
+                .zip(recipes.par_chunks(size))
                 .enumerate()
                 .map(run)
                 .collect()
         };
-        let mut scores = Vec::with_capacity(recipes.len());
+        let mut all = Vec::with_capacity(recipes.len());
         let mut best: Option<(Score, Schedule)> = None;
         for share in shares {
-            scores.extend(share.scores);
-            if let Some(found) = share
-                .best
-                .filter(|found| best.as_ref().is_none_or(|best| found.0 < best.0))
-            {
+            all.extend(share.tried);
+            let is_better =
+                |found: &(Score, Schedule)| best.as_ref().is_none_or(|best| found.0 < best.0);
+            if let Some(found) = share.best.filter(is_better) {
                 best = Some(found);
             }
         }
-        self.meter.count(scores.iter().flatten().count() as u64);
-        scores.resize(recipes.len(), None);
+        let tried = all.iter().flatten().count() as u64;
+        self.meter.count(tried.saturating_mul(passes));
         if let Some((score, schedule)) = best {
             self.improve(score, schedule, by);
         }
-        scores
+        all
     }
 
     /// Decodes recipes, and remembers the best of them as leaders.
@@ -196,16 +242,25 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Takes over a plan that was made without a recipe, if it is better than the best one. Whether it is.
+    /// Takes over a plan that was made without a recipe, if it is better than the best one and within the
+    /// budgets. Whether it is.
     pub fn offer(&mut self, score: Score, schedule: Schedule, by: Algorithm) -> bool {
-        let is_better = self
-            .incumbent
-            .as_ref()
-            .is_none_or(|incumbent| score < incumbent.score);
+        let incumbent = self.incumbent.as_ref();
+        let is_better = incumbent.is_none_or(|incumbent| score < incumbent.score)
+            && is_within(self.instance, &schedule);
         if is_better {
             self.improve(score, schedule, by);
         }
         is_better
+    }
+
+    /// Runs a search that ends at the latest when this part of the whole budget is spent.
+    pub fn stage(&mut self, end: f64, run: impl FnOnce(&mut Self)) {
+        self.meter.begin_stage(end);
+        if !self.is_over() {
+            run(self);
+        }
+        self.meter.begin_stage(1.0);
     }
 
     /// What may be spent, and what was.
@@ -242,24 +297,25 @@ fn granted(meter: &Meter, wanted: usize) -> usize {
     usize::try_from(meter.grant(wanted as u64)).unwrap_or(wanted)
 }
 
-/// Decodes recipes until told to stop, and keeps the first of the best plans that are better than `limit`.
-fn decode_all(
-    worker: &mut Worker,
+/// Tries recipes until told to stop, and keeps the first of the best plans that are better than `limit`.
+fn try_share<'a, T: Clone>(
+    worker: &mut Worker<'a>,
     recipes: &[Recipe],
     mut limit: Option<Score>,
     stop: impl Fn(usize) -> bool,
-) -> Share {
+    plan: impl Fn(&mut Worker<'a>, &Recipe) -> (Score, T),
+) -> Share<T> {
     let mut share = Share {
-        scores: Vec::with_capacity(recipes.len()),
+        tried: Vec::with_capacity(recipes.len()),
         best: None,
     };
     for (at, recipe) in recipes.iter().enumerate() {
         if stop(at) {
-            share.scores.resize(recipes.len(), None);
+            share.tried.resize(recipes.len(), None);
             break;
         }
-        let score = worker.decode(recipe);
-        share.scores.push(Some(score));
+        let (score, more) = plan(worker, recipe);
+        share.tried.push(Some((score, more)));
         if limit.is_none_or(|limit| score < limit) {
             limit = Some(score);
             share.best = Some((score, worker.schedule().clone()));

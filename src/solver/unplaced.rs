@@ -1,6 +1,6 @@
 //! Why copies have no place, in words and numbers.
 
-use crate::model::{CPU, MEMORY, Reason, Unplaced};
+use crate::model::{Fix, Reason, Unplaced, quantity};
 
 use super::instance::{Instance, ModeView};
 use super::schedule::Schedule;
@@ -37,7 +37,7 @@ pub(super) fn explain(instance: &Instance, schedule: &Schedule) -> Vec<Unplaced>
     unplaced
 }
 
-type Explanation = (Reason, String, Option<String>);
+type Explanation = (Reason, String, Option<Fix>);
 
 fn explain_task(
     instance: &Instance,
@@ -57,28 +57,24 @@ fn explain_task(
             "waits for {}, which has no place",
             instance.problem.tasks[before].name
         );
-        return (Reason::DependencyUnplaced, message, None);
+        let fix = Some(Fix::PlaceDependencies);
+        return (Reason::DependencyUnplaced, message, fix);
     }
-    if instance.problem.goal.is_static() {
-        if let Some(mode) = view
-            .modes
-            .iter()
-            .min_by(|one, other| one.share.total_cmp(&other.share))
-        {
-            return waiting(instance, mode, free);
+    let smallest = view
+        .modes
+        .iter()
+        .min_by(|one, other| one.share.total_cmp(&other.share));
+    match smallest {
+        Some(mode) if instance.problem.goal.is_static() => waiting(instance, mode, free),
+        Some(_) => {
+            let message = "would end after the last moment that can be counted".into();
+            (Reason::WaitingForCapacity, message, None)
         }
-    } else if !view.modes.is_empty() {
-        return (
-            Reason::WaitingForCapacity,
-            "would end after the last moment that can be counted".into(),
-            None,
-        );
+        None => {
+            let message = "no set of nodes has room for all its pods in any size".into();
+            (Reason::WaitingForCapacity, message, None)
+        }
     }
-    (
-        Reason::WaitingForCapacity,
-        "no set of nodes has room for all its pods in any size".into(),
-        None,
-    )
 }
 
 /// What the smallest mode lacks on the nodes that it may use.
@@ -87,56 +83,97 @@ fn waiting(instance: &Instance, mode: &ModeView, free: &[Option<Vec<i64>>]) -> E
         .runs
         .iter()
         .map(|run| &instance.problem.classes[run.class]);
-    let nodes: Vec<usize> = classes
-        .flat_map(|class| class.nodes.iter().copied())
+    let nodes: Vec<(usize, &[i64])> = classes
+        .flat_map(|class| &class.nodes)
+        .filter_map(|&node| Some((node, free[node].as_deref()?)))
         .collect();
+    let message = lack(instance, mode, &nodes);
+    let fix = if mode.pods == 1 {
+        free_more(instance, mode, &nodes)
+    } else {
+        Some(add_nodes(instance, mode, &nodes))
+    };
+    (Reason::WaitingForCapacity, message, fix)
+}
+
+/// The numbers: what is needed, and the most that is free.
+fn lack(instance: &Instance, mode: &ModeView, nodes: &[(usize, &[i64])]) -> String {
+    let names = &instance.problem.resources;
     let freest = |resource: usize| {
-        let free = nodes
-            .iter()
-            .filter_map(|&node| Some(free[node].as_ref()?[resource]));
+        let free = nodes.iter().map(|(_, free)| free[resource]);
         free.max().unwrap_or(0).max(0)
     };
-    let resources = 0..instance.problem.resources.len();
     let plural = if nodes.len() == 1 { "node" } else { "nodes" };
-    let short = resources
-        .clone()
-        .find(|&resource| mode.request.need[resource] > freest(resource));
-    let Some(resource) = short else {
-        let used = resources.filter(|&resource| mode.request.usage[resource] > 0);
-        let all: Vec<String> = used
-            .map(|resource| {
-                amount(
-                    &instance.problem.resources[resource],
-                    mode.request.usage[resource],
-                )
-            })
-            .collect();
-        let pods = if mode.pods == 1 {
-            String::new()
-        } else {
-            format!("{} pods, each with ", mode.pods)
-        };
-        let (all, count) = (all.join(", "), nodes.len());
-        let message =
-            format!("needs {pods}{all}; {count} {plural} have not all of it free at once");
-        return (
-            Reason::WaitingForCapacity,
-            message,
-            Some("one more node of that room".into()),
+    let short = (0..names.len()).find(|&resource| mode.request.need[resource] > freest(resource));
+    if let Some(resource) = short {
+        let name = &names[resource];
+        let needs = quantity(name, mode.request.usage[resource]);
+        let has = quantity(name, freest(resource));
+        let count = nodes.len();
+        return format!(
+            "needs {needs} {name} on one node; the freest of {count} {plural} has {has} free"
         );
+    }
+    let used = needed(mode).map(|(resource, usage)| {
+        let name = &names[resource];
+        format!("{} {name}", quantity(name, usage))
+    });
+    let (all, count) = (used.collect::<Vec<_>>().join(", "), nodes.len());
+    let pods = match mode.pods {
+        1 => String::new(),
+        pods => format!("{pods} pods, each with "),
     };
-    let name = &instance.problem.resources[resource];
-    let (need, most) = (mode.request.usage[resource], freest(resource));
-    let (needs, has) = (amount(name, need), quantity(name, most));
-    let message = format!(
-        "needs {needs} on one node; the freest of {} {plural} has {has} free",
-        nodes.len()
-    );
-    let fix = format!(
-        "{} more on that node",
-        amount(name, need.saturating_sub(most))
-    );
-    (Reason::WaitingForCapacity, message, Some(fix))
+    format!("needs {pods}{all}; {count} {plural} have not all of it free at once")
+}
+
+/// What is missing on the node that misses least, as a sum of shares of the need.
+fn free_more(instance: &Instance, mode: &ModeView, nodes: &[(usize, &[i64])]) -> Option<Fix> {
+    let mut best: Option<(f64, usize, Vec<(usize, i64)>)> = None;
+    for (node, free) in nodes {
+        let short = needed(mode).filter(|(resource, usage)| *usage > free[*resource]);
+        let missing = short.map(|(resource, usage)| {
+            let more = usage.checked_sub(free[resource])?;
+            Some((resource, more))
+        });
+        let Some(missing) = missing.collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        let part =
+            |&(resource, more): &(usize, i64)| more as f64 / mode.request.usage[resource] as f64;
+        let loss: f64 = missing.iter().map(part).sum();
+        if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+            best = Some((loss, *node, missing));
+        }
+    }
+    let (_, node, missing) = best?;
+    let more = missing.into_iter();
+    Some(Fix::Free {
+        node: instance.problem.nodes[node].clone(),
+        more: more
+            .map(|(resource, more)| (instance.problem.resources[resource].clone(), more))
+            .collect(),
+    })
+}
+
+/// A node for each pod of a gang that has no room beside the others.
+fn add_nodes(instance: &Instance, mode: &ModeView, nodes: &[(usize, &[i64])]) -> Fix {
+    let slots = nodes
+        .iter()
+        .map(|(_, free)| mode.request.slots(free, u64::from(mode.pods)));
+    let fitting = u32::try_from(slots.sum::<u64>()).unwrap_or(u32::MAX);
+    Fix::AddNodes {
+        count: mode.pods.saturating_sub(fitting).max(1),
+        room: needed(mode)
+            .map(|(resource, usage)| (instance.problem.resources[resource].clone(), usage))
+            .collect(),
+        matching: false,
+    }
+}
+
+/// The resources that a pod uses, and how much.
+fn needed(mode: &ModeView) -> impl Iterator<Item = (usize, i64)> + '_ {
+    let all = mode.request.usage.iter().copied().enumerate();
+    all.filter(|(_, usage)| *usage > 0)
 }
 
 /// What is free on each node beside everything placed; only static goals ask for it.
@@ -158,32 +195,4 @@ fn free_beside(instance: &Instance, schedule: &Schedule) -> Vec<Option<Vec<i64>>
         }
     }
     free
-}
-
-/// An amount with its resource, as people write it.
-fn amount(name: &str, units: i64) -> String {
-    format!("{} {name}", quantity(name, units))
-}
-
-/// An amount in the largest unit that divides it.
-fn quantity(name: &str, units: i64) -> String {
-    if name == CPU && units % 1000 != 0 {
-        return format!("{units}m");
-    }
-    if name == CPU {
-        return format!("{}", units / 1000);
-    }
-    let scales = [
-        (1i64 << 40, "Ti"),
-        (1 << 30, "Gi"),
-        (1 << 20, "Mi"),
-        (1 << 10, "Ki"),
-    ];
-    let scale = scales
-        .iter()
-        .find(|(scale, _)| units != 0 && units % scale == 0);
-    match scale.filter(|_| name == MEMORY || name.starts_with("hugepages-")) {
-        Some((scale, suffix)) => format!("{}{suffix}", units / scale),
-        None => units.to_string(),
-    }
 }

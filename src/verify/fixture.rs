@@ -132,6 +132,7 @@ pub(super) fn taking(demand: &[i64]) -> Mode {
         requests: Resources::default(),
         demand: demand.to_vec(),
         value: 0,
+        spends: Vec::new(),
         runs: vec![],
     }
 }

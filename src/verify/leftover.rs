@@ -1,13 +1,14 @@
 //! No copy is left unplaced for which there is room.
 //!
 //! Under a static goal there is room if a mode fits beside everything that is placed. Under a timed goal holds
-//! and planned pods all end, so there is room, however late, if a mode fits what is free once they have.
+//! and planned pods all end, so there is room, however late, if a mode fits what is free once they have, and the
+//! budgets.
 
 use std::collections::BTreeMap;
 
 use super::copies::Waiting;
 use super::order::Progress;
-use super::{Ground, Placed, Violation, amount, needs};
+use super::{Ground, Placed, Violation, amount, budgets, needs};
 use crate::model::{Millis, Mode, NodeClass, PlannedTask};
 
 /// What is left on some nodes of one class.
@@ -42,6 +43,7 @@ pub(super) fn check(
         rooms_at_last(ground)
     };
     let clear = all_clear(ground, placed);
+    let left = budgets::left(ground, placed);
     let from = |task: &PlannedTask| {
         if is_static {
             0
@@ -54,7 +56,7 @@ pub(super) fn check(
         let Some(mode) = task
             .modes
             .iter()
-            .position(|mode| fits(mode, &rooms, from(task)))
+            .position(|mode| budgets::allow(&left, mode) && fits(mode, &rooms, from(task)))
         else {
             continue;
         };

@@ -4,6 +4,7 @@
 //! either is taken for granted: indices may be out of range and numbers at the ends of their range, and the
 //! answer is still a list of violations. All sums are in 128 bits.
 
+mod budgets;
 mod capacity;
 mod copies;
 mod leftover;
@@ -52,6 +53,7 @@ fn judge<'a>(ground: &Ground<'a>, plan: &'a Plan, found: &mut Vec<Violation>) ->
     placed::check_times(ground, &placed, found);
     order::check(ground, &placed, found);
     capacity::check(ground, &placed, found);
+    budgets::check(ground, &placed, found);
     leftover::check(ground, &placed, &waiting, found);
     placed
 }

@@ -134,6 +134,13 @@ pub enum Violation {
         demand: i64,
         free: i64,
     },
+    /// More is used up than a budget allows.
+    #[error("the plan uses up {spent} of budget {budget}, which allows {most}")]
+    OverBudget {
+        budget: usize,
+        spent: i128,
+        most: i128,
+    },
     /// A copy is unplaced although there is room for it.
     #[error("{copy} is unplaced, but there is room for its mode {mode} with {pods} pods")]
     LeftOut {

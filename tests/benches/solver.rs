@@ -76,6 +76,7 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
                 requests: Resources::default(),
                 demand: vec![gpus, 4_000 * gpus, 8 << 30, 1],
                 value: (1000.0 * speedup) as i64,
+                spends: Vec::new(),
                 runs: vec![Run {
                     class: 0,
                     duration,
@@ -115,5 +116,6 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
         }],
         tasks: (0..tasks).map(&mut task).collect(),
         unplaceable: Vec::new(),
+        budgets: Vec::new(),
     }
 }

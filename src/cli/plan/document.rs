@@ -67,7 +67,7 @@ struct Waiting<'a> {
     copy: u32,
     reason: &'a str,
     message: &'a str,
-    fix: Option<&'a str>,
+    fix: Option<String>,
 }
 
 impl<'a> Document<'a> {
@@ -136,7 +136,7 @@ impl<'a> Waiting<'a> {
             copy: one.copy,
             reason: one.reason.as_str(),
             message: &one.message,
-            fix: one.fix.as_deref(),
+            fix: one.fix.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -287,7 +287,7 @@ impl Batch {
     /// Adds what the batch uses of each cell when it ends then.
     fn sell(&self, curves: &Curves, end: f64, sold: &mut [f64]) {
         let line = curves.line(0);
-        let mut add = |amount: f64, from: f64, until: f64, sold: &mut [f64]| {
+        let add = |amount: f64, from: f64, until: f64, sold: &mut [f64]| {
             let first = curves
                 .times
                 .partition_point(|&time| time <= from)

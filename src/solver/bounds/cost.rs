@@ -2,7 +2,7 @@
 //! The least cost of a mode is exact: see `spread` in `cheapest.rs`. As time is free, waiting for the
 //! cheapest nodes reaches it.
 
-use super::super::cheapest::pod_cost;
+use super::super::cheapest::keep_cheapest;
 use super::super::instance::ModeView;
 use super::{Job, Relaxation};
 
@@ -26,24 +26,9 @@ fn least(relaxation: &Relaxation, job: &Job) -> i128 {
         .unwrap_or(0)
 }
 
-/// The least cost of a mode, of which only the cheapest runs and spread are left.
+/// The least cost of a mode; of one of which only the cheapest is left, just that.
 fn of_mode(relaxation: &Relaxation, task: usize, mode: &ModeView) -> i128 {
-    let full = &relaxation.instance.problem.tasks[task].modes[mode.index];
-    let pod = |run: usize, duration| {
-        full.run_on(mode.runs[run].class)
-            .map_or(0, |run| i128::from(pod_cost(run, duration)))
-    };
-    match mode.gangs.first() {
-        Some(gang) => {
-            let part = |runs: usize, pods: u32| i128::from(pods) * pod(runs, gang.duration);
-            gang.parts
-                .iter()
-                .map(|part_of| part(part_of.runs.start, part_of.pods))
-                .sum()
-        }
-        None => (0..mode.runs.len())
-            .map(|run| pod(run, mode.runs[run].duration))
-            .min()
-            .unwrap_or(0),
-    }
+    let problem = relaxation.instance.problem;
+    let full = &problem.tasks[task].modes[mode.index];
+    keep_cheapest(problem, full, &mut mode.clone()).map_or(0, i128::from)
 }

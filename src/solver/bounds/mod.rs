@@ -8,6 +8,7 @@ mod area;
 mod ascent;
 mod batches;
 mod canonical;
+mod class_prices;
 mod cost;
 mod curves;
 mod fluid;
@@ -17,7 +18,6 @@ mod learnt;
 mod longest;
 mod market;
 mod mean_busy;
-mod pooled;
 mod price;
 mod separable;
 mod smith;
@@ -57,12 +57,12 @@ const COST: [Rule; 1] = [("cheapest modes", cost::cost)];
 const SHORTFALL: [Rule; 3] = [
     ("best modes", separable::shortfall),
     ("pooled", separable::pooled_shortfall),
-    ("prices of all resources", pooled::shortfall),
+    ("class prices", class_prices::shortfall),
 ];
 const THROUGHPUT: [Rule; 3] = [
     ("best modes", separable::throughput),
     ("pooled", separable::pooled_throughput),
-    ("prices of all resources", pooled::throughput),
+    ("class prices", class_prices::throughput),
 ];
 
 /// The best bound on the goal over all plans that place so many copies of each task, of those that need no
@@ -107,16 +107,6 @@ impl Bound {
             name,
         }
     }
-}
-
-/// The best bound over all plans that place every copy.
-pub(super) fn of_all(instance: &Instance) -> Bound {
-    let counts: Vec<u64> = instance
-        .tasks
-        .iter()
-        .map(|task| task.copies.len() as u64)
-        .collect();
-    best(instance, &counts)
 }
 
 /// When each batch ends at the earliest, if it has all nodes: canonical allotments.

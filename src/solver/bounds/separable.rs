@@ -34,7 +34,8 @@ pub(super) fn pooled_shortfall(relaxation: &Relaxation) -> i128 {
     -pooled(relaxation, -1)
 }
 
-fn best_modes(relaxation: &Relaxation, sign: i128) -> i128 {
+/// Every copy at its best: the sum of the largest sign x value.
+pub(super) fn best_modes(relaxation: &Relaxation, sign: i128) -> i128 {
     relaxation
         .tasks
         .iter()
@@ -68,9 +69,26 @@ fn pooled(relaxation: &Relaxation, sign: i128) -> i128 {
     least
 }
 
+/// The resource that gives the best bound of all copies in one pool of all classes, and its price.
+pub(super) fn pool_price(relaxation: &Relaxation, sign: i128) -> Option<(usize, f64)> {
+    let all = |share: &Share| share.jobs.len() == relaxation.tasks.len();
+    let priced = |share: Share| {
+        let price = price(&share, sign)?;
+        Some((at_price(&share, sign, price)?, share.resource, price))
+    };
+    let shares = relaxation.shares(relaxation.tasks.iter()).filter(all);
+    let best = shares.filter_map(priced).min_by_key(|(bound, ..)| *bound);
+    best.map(|(_, resource, price)| (resource, price))
+}
+
 /// The bound of one share at the price at which its copies use about the capacity; `None` when it is not
 /// scarce or the sums do not fit 128 bits.
 fn priced(share: &Share, sign: i128) -> Option<i128> {
+    at_price(share, sign, price(share, sign)?)
+}
+
+/// The price at which the copies of a share use about its capacity; `None` when it is not scarce.
+fn price(share: &Share, sign: i128) -> Option<f64> {
     if usage(share, sign, 0.0) <= share.capacity as f64 {
         return None;
     }
@@ -84,7 +102,12 @@ fn priced(share: &Share, sign: i128) -> Option<i128> {
             (low, middle)
         };
     }
-    let price = (high.exp2() * (1u64 << DIGITS) as f64) as i128;
+    Some(high.exp2())
+}
+
+/// The bound of one share at this price; `None` where the sums do not fit 128 bits.
+fn at_price(share: &Share, sign: i128, price: f64) -> Option<i128> {
+    let price = (price * (1u64 << DIGITS) as f64) as i128;
     let mut total = price.checked_mul(share.capacity)?;
     for job in &share.jobs {
         let mut most = None;

@@ -47,17 +47,22 @@ pub struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    /// `None` where copies meet elsewhere than on a node (gangs, dependencies), where a goal has no ends, or
-    /// where numbers are so large that sums of them might not fit.
+    /// Whether copies meet only on their nodes (no gangs, dependencies or budgets), the goal has ends, and no
+    /// number is so large that sums might not fit.
+    pub fn suits(instance: &Instance) -> bool {
+        let problem = instance.problem;
+        let mut modes = instance.tasks.iter().flat_map(|task| &task.modes);
+        !problem.goal.is_static()
+            && !instance.is_ordered
+            && problem.budgets.is_empty()
+            && modes.all(|mode| mode.pods == 1)
+            && instance.tasks.iter().all(|task| !task.modes.is_empty())
+            && has_small_ends(instance)
+    }
+
+    /// `None` where this form does not suit.
     pub fn new(instance: &'a Instance<'a>) -> Option<Self> {
-        let modes = || instance.tasks.iter().flat_map(|task| &task.modes);
-        let is_apart = !instance.is_ordered && modes().all(|mode| mode.pods == 1);
-        let can_all_run = instance.tasks.iter().all(|task| !task.modes.is_empty());
-        if instance.problem.goal.is_static()
-            || !is_apart
-            || !can_all_run
-            || !has_small_ends(instance)
-        {
+        if !Self::suits(instance) {
             return None;
         }
         let mut ground = Self {

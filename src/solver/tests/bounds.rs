@@ -202,7 +202,7 @@ fn all_resources_have_a_price_at_once() {
         "{all:?}"
     );
     assert!(
-        bound("prices of all resources").is_some_and(|value| (8_000..8_100).contains(&value)),
+        bound("class prices").is_some_and(|value| (8_000..8_100).contains(&value)),
         "{all:?}"
     );
 }

@@ -36,7 +36,8 @@ struct Limits {
     pods: u32,
 }
 
-fn generate(goal: Goal, sizes: Sizes, random: &mut ChaCha8Rng) -> Problem {
+/// The problem of these random numbers.
+pub fn generate(goal: Goal, sizes: Sizes, random: &mut ChaCha8Rng) -> Problem {
     let limits = match sizes {
         Sizes::Tiny => Limits {
             classes: 2,
@@ -212,6 +213,7 @@ fn mode(
         requests: Resources::default(),
         demand,
         value,
+        spends: Vec::new(),
         runs,
     }
 }
@@ -226,6 +228,7 @@ pub fn seed_case() -> Problem {
         requests: Resources::default(),
         demand: vec![r],
         value: value(r, d, p),
+        spends: Vec::new(),
         runs: vec![run(
             0,
             1000 * (d + p) / r,
@@ -293,6 +296,7 @@ pub fn moldable(tasks: usize, count: usize, seed: u64) -> Problem {
             requests: Resources::default(),
             demand: vec![gpus],
             value: 0,
+            spends: Vec::new(),
             runs: vec![run(
                 0,
                 (work / (gpus as f64).powf(exponent)) as i64,

@@ -50,6 +50,7 @@ fn wild_mode() -> impl Strategy<Value = Mode> {
             requests: Resources::default(),
             demand,
             value,
+            spends: Vec::new(),
             runs,
         })
 }

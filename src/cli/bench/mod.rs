@@ -1,0 +1,3 @@
+//! `taskbatch bench`: measures the searches on generated instances.
+
+pub mod project;

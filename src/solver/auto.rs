@@ -1,0 +1,52 @@
+//! The portfolio: greedy plans at once, then for each kind of problem the searches that do best on it, each for
+//! a part of the budget and from the best plan so far (algorithm portfolios: Gomes and Selman 2001).
+//!
+//! It ends before the budget does when the gap is closed or branch and bound has seen everything.
+
+use super::search::Search;
+use super::{annealing, exact, genetic, greedy, priced, ruin_recreate};
+
+/// A search, and the part of the whole budget at which it ends.
+type Stage = (f64, fn(&mut Search));
+
+/// Up to so many copies the tree of all plans may be seen to its end.
+const FEW: usize = 12;
+/// Up to so many it is worth a try.
+const SOME: usize = 30;
+
+/// Runs the stages that suit the problem.
+pub(super) fn run(search: &mut Search) {
+    search.stage(1.0, greedy::run);
+    for &(end, run) in stages(search) {
+        search.stage(end, run);
+    }
+}
+
+fn stages(search: &Search) -> &'static [Stage] {
+    let copies = search.instance.copies();
+    match (annealing::suits(search.instance), copies) {
+        (true, ..=FEW) => &[
+            (0.05, annealing::run),
+            (0.9, exact::run),
+            (1.0, annealing::run),
+        ],
+        (true, ..=SOME) => &[
+            (0.3, annealing::run),
+            (0.8, exact::run),
+            (1.0, annealing::run),
+        ],
+        (true, _) => &[(0.1, priced::sharpen), (1.0, annealing::run)],
+        (false, ..=FEW) => &[
+            (0.1, ruin_recreate::run),
+            (0.9, exact::run),
+            (1.0, genetic::run),
+        ],
+        (false, ..=SOME) => &[
+            (0.3, genetic::run),
+            (0.5, ruin_recreate::run),
+            (0.8, exact::run),
+            (1.0, genetic::run),
+        ],
+        (false, _) => &[(0.5, genetic::run), (1.0, ruin_recreate::run)],
+    }
+}
