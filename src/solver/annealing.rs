@@ -18,8 +18,9 @@ use rayon::prelude::*;
 
 use crate::model::{Algorithm, Goal, Millis};
 
-use super::bounds;
+use super::greedy::batch_ends;
 use super::instance::Instance;
+use super::priced;
 use super::schedule::Schedule;
 use super::score::Score;
 use super::search::Search;
@@ -54,7 +55,7 @@ pub(super) fn run(search: &mut Search) {
     let Some(incumbent) = search.incumbent() else {
         return;
     };
-    let aim = aim(search.instance, &incumbent.schedule, FARTHEST);
+    let aim = aim(search, &incumbent.schedule, FARTHEST);
     if let Some(lanes) = lanes_of(&ground, &aim, &incumbent.schedule) {
         Annealing::new(search, &ground, aim, lanes).run(search);
     }
@@ -187,7 +188,7 @@ impl<'g> Annealing<'g> {
         if search.problem().goal == Goal::FlowTime {
             return;
         }
-        self.aim = Arc::new(aim(search.instance, &incumbent.schedule, self.reach));
+        self.aim = Arc::new(aim(search, &incumbent.schedule, self.reach));
         let mut decoder = Decoder::default();
         for lane in self.plans.iter_mut().flatten() {
             decoder.decode(self.ground, &self.aim, lane, 0);
@@ -207,10 +208,11 @@ fn deal(mut lanes: Vec<Lane>, random: &mut ChaCha8Rng) -> Vec<Vec<Lane>> {
 }
 
 /// Due times that lie this part of the way from the ends of the batches to those of the bound.
-fn aim(instance: &Instance, schedule: &Schedule, reach: f64) -> Aim {
-    let mut ends = super::greedy::batch_ends(instance, schedule);
+fn aim(search: &Search, schedule: &Schedule, reach: f64) -> Aim {
+    let instance = search.instance;
+    let mut ends = batch_ends(instance, schedule);
     if instance.problem.goal == Goal::Makespan {
-        for (end, bound) in ends.iter_mut().zip(bounds::batch_ends(instance)) {
+        for (end, bound) in ends.iter_mut().zip(priced::ends(search)) {
             let sooner = (end.saturating_sub(bound) as f64 * reach) as Millis;
             *end -= sooner.max(1);
         }

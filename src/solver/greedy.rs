@@ -31,6 +31,8 @@ const DEADLINES: [f64; 12] = [
 
 /// Rounds of moving the deadlines of batches one by one.
 const BATCH_ROUNDS: usize = 60;
+/// Modes that all rounds of learning look at.
+const MOST_MODES: usize = 60_000;
 
 /// Decodes the greedy recipes, best guess first, as far as the budget goes.
 pub(super) fn run(search: &mut Search) {
@@ -63,15 +65,21 @@ enum Order {
 
 fn makespan(search: &mut Search) {
     let instance = search.instance;
-    deadlines(search);
-    if instance.problem.batches.len() > 1 {
-        deadlines_by_batch(search);
-    }
-    let order = if instance.problem.batches.len() > 1 {
-        Order::Batch
+    let several = instance.problem.batches.len() > 1;
+    if several {
+        try_all(search, [list(instance, Order::Batch)].into_iter());
     } else {
-        Order::Path
-    };
+        deadlines(search, bounds::ends(instance));
+    }
+    if !search.is_over() {
+        priced::learn(search, rounds(instance));
+        let ends = priced::ends(search);
+        deadlines(search, ends);
+        if several {
+            deadlines_by_batch(search);
+        }
+    }
+    let order = if several { Order::Batch } else { Order::Path };
     let orders = [order, Order::Path, Order::Share];
     try_all(
         search,
@@ -81,9 +89,14 @@ fn makespan(search: &mut Search) {
     );
 }
 
+/// Rounds of learning before other plans are tried: as many as take about as long as these plans.
+fn rounds(instance: &Instance) -> usize {
+    let modes: usize = instance.tasks.iter().map(|task| task.modes.len()).sum();
+    (MOST_MODES / modes.max(1)).clamp(30, 120)
+}
+
 /// Raises the deadlines of the batches until all copies meet them.
-fn deadlines(search: &mut Search) {
-    let ends = bounds::batch_ends(search.instance);
+fn deadlines(search: &mut Search, ends: Vec<Millis>) {
     let weights = search
         .problem()
         .batches
@@ -122,7 +135,7 @@ fn deadlines(search: &mut Search) {
 /// Moves the deadline of each batch by how far it was missed, or its end lay before it.
 fn deadlines_by_batch(search: &mut Search) {
     let instance = search.instance;
-    let bound = bounds::batch_ends(instance);
+    let bound = priced::ends(search);
     let mut ends: Vec<Millis> = bound.clone();
     for _ in 0..BATCH_ROUNDS {
         if search.is_over() {

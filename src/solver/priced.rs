@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::model::{Algorithm, Goal};
+use crate::model::{Algorithm, Millis};
 
-use super::bounds::{Bound, PriceBound, Prices, Relaxation};
+use super::bounds::{self, Learnt, Prices};
 use super::preference::Preference;
 use super::schedule::Recipe;
 use super::search::Search;
@@ -19,7 +19,8 @@ const MORE: (usize, usize) = (20, 20);
 /// Learns prices, raises the bound, and decodes what the prices suggest.
 pub(super) fn run(search: &mut Search) {
     learn(search, ROUNDS);
-    let Some(found) = search.prices.as_ref().map(|(_, prices)| prices.prices()) else {
+    let learnt = search.prices.as_ref();
+    let Some(found) = learnt.and_then(|(_, learnt)| learnt.prices()) else {
         return;
     };
     for pair in recipes(search, &found).chunks(2) {
@@ -33,28 +34,33 @@ pub(super) fn run(search: &mut Search) {
 /// Goes on learning, for the bound alone.
 pub(super) fn sharpen(search: &mut Search) {
     for _ in 0..MORE.1 {
-        if search.is_over() || search.problem().goal != Goal::FlowTime {
+        if search.is_over() {
             break;
         }
         learn(search, MORE.0);
     }
 }
 
-fn learn(search: &mut Search, rounds: usize) {
+/// Learns for so many rounds, or as far as the budget goes, and raises the bound.
+pub(super) fn learn(search: &mut Search, rounds: usize) {
     let Some(counts) = search.incumbent().map(|incumbent| incumbent.counts.clone()) else {
         return;
     };
     let known = search.prices.take().filter(|(of, _)| *of == counts);
-    let mut prices = match known {
-        Some((_, prices)) => prices,
-        None => PriceBound::new(&Relaxation::new(search.instance, &counts)),
+    let known = known.map(|(_, learnt)| learnt);
+    let Some(mut learnt) = known.or_else(|| Learnt::new(search.instance, &counts)) else {
+        return;
     };
-    prices.improve(rounds, || search.meter().expired());
-    search.raise_bound(Bound {
-        value: i64::try_from(prices.bound()).unwrap_or(i64::MAX),
-        name: "prices",
-    });
-    search.prices = Some((counts, prices));
+    learnt.improve(rounds, || search.meter().expired());
+    search.raise_bound(learnt.bound());
+    search.prices = Some((counts, learnt));
+}
+
+/// When each batch might end in a plan that is near the bound, as far as it is learnt.
+pub(super) fn ends(search: &Search) -> Vec<Millis> {
+    let learnt = search.prices.as_ref();
+    let ends = learnt.and_then(|(_, learnt)| learnt.ends());
+    ends.unwrap_or_else(|| bounds::ends(search.instance))
 }
 
 /// The order of the starts in the relaxed schedule and that of the lists so far, with modes chosen at the prices
@@ -71,7 +77,7 @@ fn recipes(search: &Search, found: &Prices) -> Vec<Recipe> {
         by_start.clone_from(&leader.order);
     }
     let lists = by_start.clone();
-    by_start.sort_by(|&one, &other| start(one).cmp(&start(other)));
+    by_start.sort_by_key(|&copy| start(copy));
     let open = vec![None; instance.copies()];
     let relaxed: Vec<Option<usize>> = instance
         .task_of

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::model::{Algorithm, Problem};
 
 use super::allowance::is_within;
-use super::bounds::{Bound, PriceBound};
+use super::bounds::{Bound, Learnt};
 use super::budget::Meter;
 use super::decoder::Decoder;
 use super::incumbent::{Improvement, Incumbent, Listener};
@@ -26,7 +26,7 @@ pub(super) struct Search<'a> {
     incumbent: Option<Incumbent>,
     leaders: Vec<(Score, Recipe)>,
     /// Prices that prove a bound on the plans that place so many copies of each task.
-    pub prices: Option<(Vec<u64>, PriceBound)>,
+    pub prices: Option<(Vec<u64>, Learnt)>,
     listener: &'a mut dyn Listener,
 }
 

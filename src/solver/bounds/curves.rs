@@ -95,6 +95,11 @@ impl<'c> Polygon<'c> {
         self.paid[corner] + self.prices[corner] * (time - self.times[corner])
     }
 
+    /// The price of `[0, time)`.
+    pub fn at(&self, time: f64) -> f64 {
+        self.until(self.corner(time), time)
+    }
+
     /// The price of `[start, end)`.
     pub fn between(&self, start: f64, end: f64) -> f64 {
         self.until(self.corner(end), end) - self.until(self.corner(start), start)
@@ -160,6 +165,62 @@ impl<'c> Polygon<'c> {
             least = offer(start, end, self.paid[until] - self.until(corner, start));
         }
         (best.cost < limit).then_some(best)
+    }
+}
+
+impl Polygon<'_> {
+    /// The least price of `[start, start + duration)` within `[head, until)`, and the start; `None` where that is
+    /// too short.
+    ///
+    /// Linear in the start but where it or the end is at a corner.
+    pub fn least(&self, head: f64, until: f64, duration: f64) -> Option<Start> {
+        let latest = until - duration;
+        if latest < head {
+            return None;
+        }
+        let ends = |start: f64| Start {
+            cost: self.between(start, start + duration),
+            start,
+        };
+        let mut best = ends(head);
+        let mut offer = |found: Start| {
+            if found.cost < best.cost {
+                best = found;
+            }
+        };
+        offer(ends(latest));
+        let inside = |from: f64, until: f64| {
+            let first = self.times.partition_point(|&time| time <= from);
+            first..self.times.partition_point(|&time| time < until).max(first)
+        };
+        let mut corner = self.corner(head + duration);
+        for from in inside(head, latest) {
+            let end = self.times[from] + duration;
+            while self.times.get(corner + 1).is_some_and(|&next| next <= end) {
+                corner += 1;
+            }
+            let cost = self.until(corner, end) - self.paid[from];
+            offer(Start {
+                cost,
+                start: self.times[from],
+            });
+        }
+        corner = self.corner(head);
+        for to in inside(head + duration, until) {
+            let start = self.times[to] - duration;
+            while self
+                .times
+                .get(corner + 1)
+                .is_some_and(|&next| next <= start)
+            {
+                corner += 1;
+            }
+            offer(Start {
+                cost: self.paid[to] - self.until(corner, start),
+                start,
+            });
+        }
+        Some(best)
     }
 }
 

@@ -62,7 +62,7 @@ impl Learner {
     }
 
     /// The prices with the best value so far.
-    pub fn curves(&self) -> &Curves {
+    pub fn best(&self) -> &Curves {
         &self.best_curves
     }
 

@@ -53,7 +53,6 @@ pub(super) struct Line {
 /// The copies of a task.
 pub(super) struct Buyer {
     pub task: usize,
-    pub batch: usize,
     pub count: f64,
     pub weight: f64,
     /// No copy starts before.
@@ -65,8 +64,6 @@ pub(super) struct Buyer {
 pub(super) struct Offer {
     /// Index into `TaskView::modes`.
     pub mode: usize,
-    /// A class of the group on which it is fastest.
-    pub class: usize,
     pub duration: f64,
     uses: Range<usize>,
 }
@@ -188,7 +185,6 @@ impl Market {
                     index,
                     mode,
                     group,
-                    class: run.class,
                     duration,
                 });
             }
@@ -217,7 +213,6 @@ impl Market {
             }
             self.offers.push(Offer {
                 mode: way.index,
-                class: way.class,
                 duration: way.duration as f64,
                 uses: begin..self.uses.len(),
             });
@@ -232,7 +227,6 @@ impl Market {
         }
         self.buyers.push(Buyer {
             task: instance.task_of[job.view.copies.start],
-            batch: job.view.batch,
             count: job.count as f64,
             weight: job.weight as f64,
             head: job.head as f64,
@@ -246,7 +240,6 @@ struct Way<'a> {
     index: usize,
     mode: &'a ModeView,
     group: usize,
-    class: usize,
     duration: Millis,
 }
 

@@ -32,8 +32,6 @@ pub(super) struct Limit<'r, 'a> {
     pub users: Vec<&'r Job<'a>>,
     /// The others.
     pub others: Vec<&'r Job<'a>>,
-    pub resource: usize,
-    pub capacity: i128,
     /// The mean busy time bound over all of them.
     pub bound: i128,
     /// The classes of the part.
@@ -83,8 +81,6 @@ fn of_part<'r, 'a>(relaxation: &'r Relaxation<'a>, classes: BTreeSet<usize>) -> 
     let mut best = Limit {
         users: Vec::new(),
         others: jobs.clone(),
-        resource: 0,
-        capacity: 0,
         bound,
         classes: classes.clone(),
     };
@@ -103,8 +99,6 @@ fn of_part<'r, 'a>(relaxation: &'r Relaxation<'a>, classes: BTreeSet<usize>) -> 
                 best = Limit {
                     users,
                     others,
-                    resource,
-                    capacity,
                     bound,
                     classes: classes.clone(),
                 };

@@ -14,6 +14,7 @@ mod curves;
 mod fluid;
 mod held;
 mod learner;
+mod learnt;
 mod longest;
 mod market;
 mod mean_busy;
@@ -21,6 +22,7 @@ mod price;
 mod separable;
 mod smith;
 mod tariff;
+mod window;
 
 use std::collections::BTreeSet;
 
@@ -29,7 +31,7 @@ use crate::model::{Goal, Millis};
 use super::instance::{Instance, Pool, TaskView};
 use held::Held;
 
-pub(super) use price::PriceBound;
+pub(super) use learnt::Learnt;
 pub(super) use tariff::Prices;
 
 /// A bound and what it is called.
@@ -41,12 +43,11 @@ pub(super) struct Bound {
 
 type Rule = (&'static str, fn(&Relaxation) -> i128);
 
-const MAKESPAN: [Rule; 5] = [
+const MAKESPAN: [Rule; 4] = [
     ("longest path", longest::makespan),
     ("area", area::makespan),
     ("canonical allotment", canonical::makespan),
     ("batches in Smith's order", smith::makespan),
-    ("prices of time", batches::makespan),
 ];
 const FLOW_TIME: [Rule; 2] = [
     ("longest paths", longest::flow_time),
@@ -64,8 +65,26 @@ const THROUGHPUT: [Rule; 3] = [
     ("class prices", class_prices::throughput),
 ];
 
-/// The best bound on the goal over all plans that place so many copies of each task.
+/// The best bound on the goal over all plans that place so many copies of each task, of those that need no
+/// learning.
 pub(super) fn best(instance: &Instance, placed: &[u64]) -> Bound {
+    let is_maximised = instance.problem.goal.is_maximised();
+    let better = |best: Bound, bound: Bound| {
+        let is_better = if is_maximised {
+            bound.value < best.value
+        } else {
+            bound.value > best.value
+        };
+        if is_better { bound } else { best }
+    };
+    all(instance, placed)
+        .into_iter()
+        .reduce(better)
+        .unwrap_or(Bound::new(0, "none"))
+}
+
+/// All of them, the cheap ones first.
+pub(super) fn all(instance: &Instance, placed: &[u64]) -> Vec<Bound> {
     let relaxation = Relaxation::new(instance, placed);
     let rules: &[Rule] = match instance.problem.goal {
         Goal::Makespan => &MAKESPAN,
@@ -74,50 +93,32 @@ pub(super) fn best(instance: &Instance, placed: &[u64]) -> Bound {
         Goal::Shortfall => &SHORTFALL,
         Goal::Throughput => &THROUGHPUT,
     };
-    let mut best: Option<(i128, &'static str)> = None;
-    for (name, rule) in rules {
-        let value = rule(&relaxation);
-        let is_better = |(best, _): (i128, _)| {
-            if instance.problem.goal.is_maximised() {
-                value < best
-            } else {
-                value > best
-            }
-        };
-        if best.is_none_or(is_better) {
-            best = Some((value, name));
+    rules
+        .iter()
+        .map(|(name, rule)| Bound::new(rule(&relaxation), name))
+        .collect()
+}
+
+impl Bound {
+    fn new(value: i128, name: &'static str) -> Self {
+        let clamped = if value < 0 { i64::MIN + 1 } else { i64::MAX };
+        Self {
+            value: i64::try_from(value).unwrap_or(clamped),
+            name,
         }
     }
-    let (value, name) = best.unwrap_or((0, "none"));
-    Bound {
-        value: i64::try_from(value).unwrap_or(if value < 0 { i64::MIN + 1 } else { i64::MAX }),
-        name,
-    }
 }
 
-/// The best bound over all plans that place every copy.
-pub(super) fn of_all(instance: &Instance) -> Bound {
+/// When each batch ends at the earliest, if it has all nodes: canonical allotments.
+pub(super) fn ends(instance: &Instance) -> Vec<Millis> {
     let counts: Vec<u64> = instance
         .tasks
         .iter()
         .map(|task| task.copies.len() as u64)
         .collect();
-    best(instance, &counts)
-}
-
-/// When each batch might end in a plan whose Makespan is near the bound.
-pub(super) fn batch_ends(instance: &Instance) -> Vec<Millis> {
-    let counts: Vec<u64> = instance
-        .tasks
-        .iter()
-        .map(|task| task.copies.len() as u64)
-        .collect();
-    let relaxation = Relaxation::new(instance, &counts);
-    batches::ends(&relaxation).unwrap_or_else(|| {
-        let ends = canonical::ends(&relaxation).into_iter();
-        ends.map(|end| Millis::try_from(end).unwrap_or(Millis::MAX))
-            .collect()
-    })
+    let ends = canonical::ends(&Relaxation::new(instance, &counts)).into_iter();
+    ends.map(|end| Millis::try_from(end).unwrap_or(Millis::MAX))
+        .collect()
 }
 
 /// What the bounds know of the problem.
@@ -196,6 +197,27 @@ impl<'a> Relaxation<'a> {
     /// The tasks of one batch.
     pub fn batch(&self, batch: usize) -> impl Iterator<Item = &Job<'a>> + Clone {
         self.tasks.iter().filter(move |job| job.view.batch == batch)
+    }
+
+    /// For each task the longest path of least durations from its end to the end of a task of this batch.
+    pub fn tails(&self, batch: usize) -> Vec<Millis> {
+        let tasks = &self.instance.tasks;
+        let mut tails: Vec<Option<Millis>> = vec![None; tasks.len()];
+        let mut is_placed: Vec<bool> = tasks.iter().map(|task| task.copies.is_empty()).collect();
+        for job in &self.tasks {
+            is_placed[self.instance.task_of[job.view.copies.start]] = true;
+        }
+        for (index, task) in tasks.iter().enumerate().rev() {
+            // What is not placed does not have to follow; what has no copies takes no time.
+            let least = task.modes.iter().map(|mode| mode.least).min();
+            let least = least.filter(|_| !task.copies.is_empty()).unwrap_or(0);
+            let own = (task.batch == batch && !task.copies.is_empty()).then_some(0);
+            let path = tails[index].max(own).map(|tail| tail.saturating_add(least));
+            for &before in task.after.iter().filter(|_| is_placed[index]) {
+                tails[before] = tails[before].max(path);
+            }
+        }
+        tails.into_iter().map(|tail| tail.unwrap_or(0)).collect()
     }
 
     /// Sum over batches of weight x a bound on when the batch ends.

@@ -30,13 +30,11 @@ use super::{Job, Relaxation};
 /// Part of all magnitudes that is taken off for rounding.
 const MARGIN: f64 = 1e-11;
 
-/// The mode, class and start that a copy of a task can best afford.
+/// The mode and start that a copy of a task can best afford.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Place {
     /// Index into `TaskView::modes`.
     pub mode: usize,
-    /// Index into `Problem::classes`: the fastest one of those with the same price.
-    pub class: usize,
     pub start: Millis,
 }
 
@@ -103,16 +101,15 @@ impl PriceBound {
 
     /// The best prices so far, and what each task takes at them.
     pub fn prices(&self) -> Prices {
-        let mut prices = Prices::new(self.bound(), self.tasks, self.classes);
+        let mut prices = Prices::new(self.tasks, self.classes);
         for part in &self.parts {
             let market = &part.learner.market;
-            prices.add(market, part.learner.curves(), &part.classes);
-            let places = places(market, part.learner.curves());
+            prices.add(market, part.learner.best(), &part.classes);
+            let places = places(market, part.learner.best());
             for (buyer, choice) in market.buyers.iter().zip(places) {
                 let offer = &market.offers(buyer)[choice.offer];
                 prices.places[buyer.task] = Some(Place {
                     mode: offer.mode,
-                    class: offer.class,
                     start: choice.start as Millis,
                 });
             }
@@ -129,7 +126,7 @@ impl Part {
 
     /// The bound at the best prices, over all buyers and rounded down.
     fn prove(&self) -> i128 {
-        let (market, curves) = (&self.learner.market, self.learner.curves());
+        let (market, curves) = (&self.learner.market, self.learner.best());
         let choices = places(market, curves);
         let costs: f64 = market
             .buyers

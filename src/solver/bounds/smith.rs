@@ -24,7 +24,8 @@ pub(super) fn makespan(relaxation: &Relaxation) -> i128 {
         .unwrap_or(0)
 }
 
-fn weighted_ends(relaxation: &Relaxation, share: &Share) -> i128 {
+/// The least weighted sum of the ends as far as this share tells.
+pub(super) fn weighted_ends(relaxation: &Relaxation, share: &Share) -> i128 {
     let mut batches: Vec<(i128, i128)> = relaxation
         .instance
         .problem

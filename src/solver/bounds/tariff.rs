@@ -9,8 +9,7 @@ use super::price::Place;
 /// The prices that prove a bound.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Prices {
-    pub bound: i128,
-    /// For each task the mode, class and start that a copy can best afford; `None` where it pays nothing.
+    /// For each task the mode and start that a copy can best afford; `None` where it pays nothing.
     pub places: Vec<Option<Place>>,
     curves: Vec<Curves>,
     /// For each class the resources that have a price.
@@ -29,9 +28,8 @@ struct Priced {
 }
 
 impl Prices {
-    pub(super) fn new(bound: i128, tasks: usize, classes: usize) -> Self {
+    pub(super) fn new(tasks: usize, classes: usize) -> Self {
         Self {
-            bound,
             places: vec![None; tasks],
             curves: Vec::new(),
             classes: vec![Vec::new(); classes],

@@ -1,0 +1,130 @@
+//! Bounds that are learnt: the longer, the better.
+
+use crate::model::{Goal, Millis};
+
+use super::super::instance::Instance;
+use super::batches::{Batches, Proof};
+use super::price::PriceBound;
+use super::tariff::Prices;
+use super::window::Windows;
+use super::{Bound, Relaxation};
+
+/// A bound on all plans that place so many copies of each task, as far as it is learnt.
+pub(in super::super) struct Learnt(Kind);
+
+enum Kind {
+    FlowTime(PriceBound),
+    Makespan(Ends),
+}
+
+/// Bounds on the ends of batches.
+struct Ends {
+    windows: Windows,
+    batches: Vec<Batches>,
+    proof: Option<Proof>,
+}
+
+impl Learnt {
+    /// Starts to learn; `None` for goals whose bounds need no learning.
+    pub fn new(instance: &Instance, placed: &[u64]) -> Option<Self> {
+        let relaxation = || Relaxation::new(instance, placed);
+        match instance.problem.goal {
+            Goal::FlowTime => Some(Self(Kind::FlowTime(PriceBound::new(&relaxation())))),
+            Goal::Makespan => Some(Self(Kind::Makespan(Ends::new(&relaxation())))),
+            Goal::Cost | Goal::Shortfall | Goal::Throughput => None,
+        }
+    }
+
+    /// Goes on for so many rounds; `stop` is asked between them. A round looks at every mode about once; where
+    /// there are more than some thousand, the first rounds look at a sample.
+    pub fn improve(&mut self, rounds: usize, stop: impl Fn() -> bool) {
+        match &mut self.0 {
+            Kind::FlowTime(prices) => prices.improve(rounds, stop),
+            Kind::Makespan(ends) => ends.improve(rounds, stop),
+        }
+    }
+
+    /// What is proved so far.
+    pub fn bound(&self) -> Bound {
+        match &self.0 {
+            Kind::FlowTime(prices) => Bound::new(prices.bound(), "prices"),
+            Kind::Makespan(ends) => ends.bound(),
+        }
+    }
+
+    /// For FlowTime the prices that prove it.
+    pub fn prices(&self) -> Option<Prices> {
+        match &self.0 {
+            Kind::FlowTime(prices) => Some(prices.prices()),
+            Kind::Makespan(_) => None,
+        }
+    }
+
+    /// For Makespan when each batch might end in a plan that is near the bound.
+    pub fn ends(&self) -> Option<Vec<Millis>> {
+        match &self.0 {
+            Kind::FlowTime(_) => None,
+            Kind::Makespan(ends) => Some(ends.ends()),
+        }
+    }
+}
+
+impl Ends {
+    fn new(relaxation: &Relaxation) -> Self {
+        let windows = Windows::new(relaxation);
+        Self {
+            batches: Batches::of_all(relaxation, &windows.ends()),
+            windows,
+            proof: None,
+        }
+    }
+
+    fn improve(&mut self, rounds: usize, stop: impl Fn() -> bool) {
+        self.windows.improve(rounds, &stop);
+        for batches in &mut self.batches {
+            for _ in 0..rounds {
+                if stop() {
+                    break;
+                }
+                batches.step();
+            }
+            let found = batches.prove();
+            if self
+                .proof
+                .as_ref()
+                .is_none_or(|proof| found.bound > proof.bound)
+            {
+                self.proof = Some(found);
+            }
+        }
+    }
+
+    fn bound(&self) -> Bound {
+        let windows = Bound::new(self.windows.bound(), "prices in a window");
+        let batches = self
+            .proof
+            .as_ref()
+            .map(|proof| Bound::new(proof.bound, "prices of time"));
+        match batches {
+            Some(batches) if batches.value > windows.value => batches,
+            _ => windows,
+        }
+    }
+
+    fn ends(&self) -> Vec<Millis> {
+        let alone = self
+            .windows
+            .ends()
+            .into_iter()
+            .map(|end| Millis::try_from(end).unwrap_or(Millis::MAX));
+        match &self.proof {
+            Some(proof) => proof
+                .ends
+                .iter()
+                .zip(alone)
+                .map(|(end, alone)| alone.max(*end))
+                .collect(),
+            None => alone.collect(),
+        }
+    }
+}
