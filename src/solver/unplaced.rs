@@ -2,7 +2,8 @@
 
 use crate::model::{CPU, MEMORY, Reason, Unplaced};
 
-use super::instance::{Instance, ModeView};
+use super::allowance;
+use super::instance::{Instance, ModeView, TaskView};
 use super::schedule::Schedule;
 
 /// The copies that the schedule leaves without a place.
@@ -67,6 +68,12 @@ fn explain_task(
         {
             return waiting(instance, mode, free);
         }
+    } else if !instance.budgets.is_empty() && !view.modes.is_empty() {
+        return (
+            Reason::WaitingForCapacity,
+            beyond_budget(instance, schedule, view),
+            None,
+        );
     } else if !view.modes.is_empty() {
         return (
             Reason::WaitingForCapacity,
@@ -79,6 +86,17 @@ fn explain_task(
         "no set of nodes has room for all its pods in any size".into(),
         None,
     )
+}
+
+/// Which budget has too little left for any mode, if one alone has.
+fn beyond_budget(instance: &Instance, schedule: &Schedule, task: &TaskView) -> String {
+    for (budget, left) in allowance::left(instance, schedule).into_iter().enumerate() {
+        let least = task.modes.iter().map(|mode| mode.spends[budget]).min();
+        if let Some(least) = least.filter(|least| *least > 0 && i128::from(*least) > left) {
+            return format!("spends at least {least} of budget {budget}, of which {left} are left");
+        }
+    }
+    "spends in every mode more of some budget than is left of it".into()
 }
 
 /// What the smallest mode lacks on the nodes that it may use.

@@ -3,6 +3,7 @@
 mod checker;
 mod exhaustive;
 mod problems;
+mod projects;
 
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
