@@ -30,8 +30,8 @@ const BLINK: f64 = 0.1;
 const KEEP: f64 = 0.3;
 /// The temperature at the end, as a share of that at the start.
 const COOLING: f64 = 1e-3;
-/// Steps without a better plan after which none is expected any more.
-const PATIENCE: u64 = 5_000;
+/// Steps after which the search is cold, however large the budget.
+const STEPS: u64 = 50_000;
 
 /// How much a step changes.
 struct Stride {
@@ -103,7 +103,7 @@ impl Current {
     }
 }
 
-/// Searches until the budget ends, the gap is closed or no better plan is expected.
+/// Searches until the budget ends, the gap is closed or it is cold.
 pub(super) fn run(search: &mut Search) {
     let Some(mut current) = first(search) else {
         return;
@@ -111,22 +111,19 @@ pub(super) fn run(search: &mut Search) {
     let (instance, seed) = (search.instance, search.seed);
     let scale = worth(instance, &current.score).abs().max(1.0);
     let stride = Stride::of(instance);
-    let (mut round, mut best_round) = (0u64, 0u64);
-    while !search.is_over() && round - best_round < PATIENCE {
+    let mut round = 0u64;
+    while !search.is_over() && round < STEPS {
         round += 1;
-        let temperature = scale * stride.hot * COOLING.powf(search.meter().progress());
+        let progress = search.meter().progress().max(round as f64 / STEPS as f64);
+        let temperature = scale * stride.hot * COOLING.powf(progress);
         let propose = |index: usize| {
             let random = &mut generator(seed, round, index as u64);
             propose(instance, &stride, &current, random)
         };
         let recipes: Vec<Recipe> = (0..PROPOSALS).into_par_iter().map(propose).collect();
-        let best = search.incumbent().map(|incumbent| incumbent.score);
         let Some((score, recipe, schedule)) = best_of(search, recipes) else {
             return;
         };
-        if best.is_none_or(|best| score < best) {
-            best_round = round;
-        }
         let random = &mut generator(seed, round, PROPOSALS as u64);
         let rise = worth(instance, &score) - worth(instance, &current.score);
         let luck = -random.random::<f64>().max(f64::MIN_POSITIVE).ln();

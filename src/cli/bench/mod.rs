@@ -27,7 +27,7 @@ use row::Row;
 use throughput::Curves;
 use world::World;
 
-/// What to measure, and how. Without options: a small suite of all families that takes about a minute.
+/// What to measure, and how. Without options: each family once or twice, within a minute.
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("budget"))]
 pub struct BenchArgs {

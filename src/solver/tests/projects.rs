@@ -35,13 +35,13 @@ fn with_budgets(mut problem: Problem, random: &mut ChaCha8Rng) -> Problem {
     problem
 }
 
-/// Up to a dozen moldable tasks on one node, some after others.
-fn project(goal: Goal, random: &mut ChaCha8Rng) -> Problem {
+/// Up to a dozen moldable tasks of so many copies or more on one node, some after others.
+fn project(goal: Goal, least: u32, random: &mut ChaCha8Rng) -> Problem {
     let tasks = random.random_range(1..=12);
     let mut problem = problems::moldable(tasks, 1, random.random());
     problem.goal = goal;
     for (index, task) in problem.tasks.iter_mut().enumerate() {
-        task.copies = (0..random.random_range(0..=2)).collect();
+        task.copies = (0..random.random_range(least..=2)).collect();
         task.after = (0..index).filter(|_| random.random_bool(0.2)).collect();
         task.release = random.random_range(0..=100_000);
     }
@@ -111,7 +111,7 @@ proptest! {
     #[test]
     fn projects_are_planned_within_their_budgets(goal in timed(), seed in any::<u64>().no_shrink()) {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
-        let problem = project(goal, random);
+        let problem = project(goal, 0, random);
         let problem = with_budgets(problem, random);
         for algorithm in SEARCHES {
             let solution = plan(&problem, algorithm, 1, 200);
@@ -123,7 +123,7 @@ proptest! {
     #[test]
     fn both_decoders_make_the_same_of_fixed_modes(goal in timed(), seed in any::<u64>().no_shrink()) {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
-        let problem = project(goal, random);
+        let problem = project(goal, 1, random);
         let quick = Instance::new(&problem);
         prop_assert!(quick.project.is_some());
         let mut plain = Instance::new(&problem);
@@ -145,7 +145,7 @@ proptest! {
     #[test]
     fn threads_do_not_matter_to_searches_on_projects(goal in timed(), seed in any::<u64>().no_shrink()) {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
-        let problem = project(goal, random);
+        let problem = project(goal, 0, random);
         let problem = with_budgets(problem, random);
         for algorithm in SEARCHES {
             let with_threads = |threads| {
