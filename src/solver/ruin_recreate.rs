@@ -135,15 +135,10 @@ pub(super) fn run(search: &mut Search) {
     }
 }
 
-/// The best plan of the searches before.
+/// The best plan of the searches before: as it is, or as a recipe of theirs makes it again.
 fn first(search: &mut Search) -> Option<Current> {
-    let preference = keys::preference(search)?;
-    let (_, leader) = search.leaders().first()?;
-    let recipe = Recipe {
-        preference,
-        ..leader.clone()
-    };
-    let (score, recipe, schedule) = best_of(search, vec![recipe])?;
+    let founders = keys::founders(search);
+    let (score, recipe, schedule) = best_of(search, founders)?;
     Some(Current::new(search.instance, score, recipe, schedule))
 }
 
