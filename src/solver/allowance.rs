@@ -96,8 +96,8 @@ impl Allowance {
     /// The copy gets its place and spends it.
     pub fn spend(&mut self, copy: usize, spends: &[i64]) {
         let count = self.left.len();
-        for budget in 0..count {
-            self.left[budget] -= spends[budget];
+        for (budget, spent) in spends.iter().take(count).enumerate() {
+            self.left[budget] -= spent;
             self.kept[budget] -= std::mem::take(&mut self.claims[copy * count + budget]);
         }
     }
