@@ -24,6 +24,7 @@ fn execute(parsed: Cli, command: clap::Command) -> Result<Exit, cli::Error> {
         Command::Run(args) => cli::run::run(&args),
         Command::Plan(args) => cli::plan::plan(&args),
         Command::Demo(args) => cli::demo::demo(&args),
+        Command::Bench(args) => cli::bench::bench(&args),
         Command::Crd => cli::crd::crd(),
         Command::Completion(args) => cli::completion::completion(&args, command),
         Command::Version(args) => cli::version::version(&args),

@@ -44,6 +44,8 @@ pub enum Command {
     Plan(plan::PlanArgs),
     /// Plan and run an example batch on a simulated cluster, in this process, as a time lapse.
     Demo(demo::DemoArgs),
+    /// Measure the searches on generated instances, or on files of others.
+    Bench(bench::BenchArgs),
     /// Print the CustomResourceDefinition, for kubectl apply.
     Crd,
     /// Print the completion script of a shell.

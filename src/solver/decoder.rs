@@ -26,8 +26,6 @@ pub(super) struct Decoder<'a> {
     schedule: Schedule,
     /// Room for another schedule to compare with.
     spare: Schedule,
-    /// The budgets with nothing spent, and what is left of them.
-    fresh: Allowance,
     allowance: Allowance,
     /// The quick way, for problems that are projects.
     serial: Option<Serial<'a>>,
@@ -65,7 +63,6 @@ impl Picks {
 impl<'a> Decoder<'a> {
     pub fn new(instance: &'a Instance<'a>) -> Self {
         let timelines = instance.classes.iter().zip(&instance.problem.classes);
-        let fresh = Allowance::new(instance);
         let serial = |project| Serial::new(instance, project);
         Self {
             instance,
@@ -77,8 +74,7 @@ impl<'a> Decoder<'a> {
             ready: Vec::new(),
             schedule: Schedule::default(),
             spare: Schedule::default(),
-            allowance: fresh.clone(),
-            fresh,
+            allowance: Allowance::new(instance),
             serial: instance.project.as_ref().map(serial),
             was_quick: false,
             is_thorough: false,
@@ -128,8 +124,13 @@ impl<'a> Decoder<'a> {
             self.place_all(recipe);
         } else {
             let mut recipe = recipe.clone();
-            afford(self.instance, &self.fresh, &recipe.order, &mut recipe.modes);
-            self.allowance.reset(&self.fresh);
+            afford(
+                self.instance,
+                &self.allowance,
+                &recipe.order,
+                &mut recipe.modes,
+            );
+            self.allowance.begin(self.instance, &recipe.modes);
             self.place_all(&recipe);
             self.place_the_rest(&recipe.preference);
         }
@@ -160,7 +161,7 @@ impl<'a> Decoder<'a> {
         }
         self.allowance.keep_nothing();
         self.is_thorough = true;
-        for (index, task) in instance.tasks.iter().enumerate() {
+        for task in &instance.tasks {
             let before = task
                 .after
                 .iter()
@@ -171,7 +172,7 @@ impl<'a> Decoder<'a> {
             let from = ends.into_iter().fold(task.release, Millis::max);
             for copy in task.copies.clone() {
                 if self.schedule.placed[copy].is_none()
-                    && let Some(place) = self.best_place(index, None, preference, from)
+                    && let Some(place) = self.best_place(copy, None, preference, from)
                 {
                     self.commit(copy, task, place);
                 }
@@ -233,8 +234,8 @@ impl<'a> Decoder<'a> {
         // A mode that would end after the last millisecond must not keep the copy from one that does not.
         let place = self.ready[index].and_then(|from| {
             let mode = recipe.modes[copy];
-            let wanted = self.best_place(index, mode, &recipe.preference, from);
-            let any = |_| self.best_place(index, None, &recipe.preference, from);
+            let wanted = self.best_place(copy, mode, &recipe.preference, from);
+            let any = |_| self.best_place(copy, None, &recipe.preference, from);
             wanted.or_else(|| mode.and_then(any))
         });
         let end = place.as_ref().map(|place| place.rank.end);
@@ -248,15 +249,15 @@ impl<'a> Decoder<'a> {
 
     fn best_place(
         &mut self,
-        index_of_task: usize,
+        copy: usize,
         mode: Option<usize>,
         preference: &Preference,
         from: Millis,
     ) -> Option<Place> {
-        let task = &self.instance.tasks[index_of_task];
+        let task = self.instance.task(copy);
         let is_allowed = |mode: usize| {
             let spends = &task.modes[mode].spends;
-            self.allowance.allows(index_of_task, spends)
+            self.allowance.allows(copy, spends)
         };
         let fixed = mode.filter(|mode| *mode < task.modes.len() && is_allowed(*mode));
         let modes = match fixed {
@@ -269,7 +270,7 @@ impl<'a> Decoder<'a> {
             if mode.is_spare && !self.is_thorough && fixed.is_none() {
                 continue;
             }
-            if !self.allowance.allows(index_of_task, &mode.spends) {
+            if !self.allowance.allows(copy, &mode.spends) {
                 continue;
             }
             if self.is_hopeless(task, mode, preference, from, best.as_ref()) {
@@ -323,8 +324,7 @@ impl<'a> Decoder<'a> {
 
     fn commit(&mut self, copy: usize, task: &TaskView, place: Place) {
         let mode = &task.modes[place.mode];
-        self.allowance
-            .spend(self.instance.task_of[copy], &mode.spends);
+        self.allowance.spend(copy, &mode.spends);
         let usage = &mode.request.usage;
         let (start, end) = (place.start, place.rank.end);
         let classes = &self.instance.problem.classes;

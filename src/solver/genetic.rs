@@ -32,7 +32,7 @@ const PATIENCE: usize = 400;
 /// The same for a population of a project, of which several are tried.
 const PROJECT_PATIENCE: usize = 100;
 /// So many populations in a row without a better plan are the last ones.
-const POPULATIONS: usize = 40;
+const POPULATIONS: usize = 200;
 
 struct Individual {
     score: Score,

@@ -80,13 +80,16 @@ pub(super) fn any_mode(task: &TaskView, random: &mut impl Rng) -> Option<usize> 
 
 /// The recipes that a search starts from: those of the searches before, and the best plan as it is, first.
 pub(super) fn founders(search: &Search) -> Vec<Recipe> {
-    let mut recipes: Vec<Recipe> = search
-        .leaders()
-        .iter()
-        .map(|(_, recipe)| recipe.clone())
-        .collect();
-    if let (Some(incumbent), Some(preference)) = (search.incumbent(), preference(search)) {
-        recipes.insert(0, Recipe::of_schedule(&incumbent.schedule, &preference));
+    let (Some(incumbent), Some(best)) = (search.incumbent(), preference(search)) else {
+        return Vec::new();
+    };
+    let mut recipes = vec![Recipe::of_schedule(&incumbent.schedule, &best)];
+    for (_, leader) in search.leaders() {
+        let mut recipe = leader.clone();
+        if search.instance.project.is_some() {
+            recipe.preference = best.clone();
+        }
+        recipes.push(recipe);
     }
     recipes
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Problem -> Instance            what does not change
-//! Recipe  -> decoder | packing   order, modes, preference -> Schedule, Score
+//! Recipe  -> decoder | packing   order, modes, preference -> Schedule, Score; projects (one node) by serial
 //! Search  = budget + workers + incumbent; greedy and genetic hand it recipes
 //! bounds  = what no plan can beat
 //! ```

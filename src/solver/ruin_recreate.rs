@@ -17,28 +17,51 @@ use crate::model::{Algorithm, Goal, Millis};
 
 use super::instance::Instance;
 use super::keys::{self, any_mode, generator};
-use super::preference::Preference;
 use super::schedule::{Recipe, Schedule};
 use super::score::Score;
 use super::search::Search;
 
 /// Plans made from one before the next step; fixed, so that the number of threads does not matter.
 const PROPOSALS: usize = 8;
-/// The longest string, and the most strings that are taken out at once.
-const LONGEST: usize = 10;
-const MOST_STRINGS: usize = 3;
+/// How far a copy may come back from where it was in the order.
+const REACH: usize = 10;
 /// Chance of a copy to come back in any mode, and to keep the one that it had.
 const BLINK: f64 = 0.1;
 const KEEP: f64 = 0.3;
-/// Temperatures at the start and at the end, as shares of the goal.
-const HOT: f64 = 2e-3;
-const COLD: f64 = 1e-6;
-/// Steps without a better plan after which none is expected any more.
-const PATIENCE: u64 = 20_000;
+/// The temperature at the end, as a share of that at the start.
+const COOLING: f64 = 1e-3;
+/// Steps after which the search is cold, however large the budget.
+const STEPS: u64 = 50_000;
+
+/// How much a step changes.
+struct Stride {
+    /// The longest string, and the most strings that are taken out at once.
+    longest: usize,
+    strings: usize,
+    /// The temperature at the start, as a share of the goal: one copy is about one part of all.
+    hot: f64,
+}
+
+impl Stride {
+    /// A plan of a project is cheap, and hangs together: there, larger and bolder steps were seen to do better.
+    fn of(instance: &Instance) -> Self {
+        let copies = instance.copies().max(1);
+        let (longest, strings, heat) = match instance.project {
+            Some(_) => (10, 3, 0.5),
+            None => (4, 2, 0.05),
+        };
+        Self {
+            longest: longest.min(copies),
+            strings,
+            hot: heat / copies as f64,
+        }
+    }
+}
 
 /// The plan that the search stands at.
 struct Current {
     score: Score,
+    recipe: Recipe,
     schedule: Schedule,
     /// Copies by first node and start, and where each copy stands in there.
     strings: Vec<usize>,
@@ -46,7 +69,12 @@ struct Current {
 }
 
 impl Current {
-    fn new(score: Score, schedule: Schedule) -> Self {
+    fn new(instance: &Instance, score: Score, recipe: Recipe, schedule: Schedule) -> Self {
+        // Of one node the starts alone say everything, and the plan is not that of the recipe any more.
+        let recipe = match instance.project {
+            Some(_) => Recipe::of_schedule(&schedule, &recipe.preference),
+            None => recipe,
+        };
         let key = |&copy: &usize| {
             let placed = schedule.placed[copy].as_ref();
             placed.map_or((usize::MAX, Millis::MAX), |placed| {
@@ -62,6 +90,7 @@ impl Current {
         }
         Self {
             score,
+            recipe,
             schedule,
             strings,
             place,
@@ -74,40 +103,52 @@ impl Current {
     }
 }
 
-/// Searches until the budget ends, the gap is closed or no better plan is expected.
+/// Searches until the budget ends, the gap is closed or it is cold.
 pub(super) fn run(search: &mut Search) {
-    let (Some(preference), Some(incumbent)) = (keys::preference(search), search.incumbent()) else {
+    let Some(mut current) = first(search) else {
         return;
     };
     let (instance, seed) = (search.instance, search.seed);
-    let scale = worth(instance, &incumbent.score).abs().max(1.0);
-    let mut current = Current::new(incumbent.score, incumbent.schedule.clone());
-    let (mut round, mut best_round) = (0u64, 0u64);
-    while !search.is_over() && round - best_round < PATIENCE {
+    let scale = worth(instance, &current.score).abs().max(1.0);
+    let stride = Stride::of(instance);
+    let mut round = 0u64;
+    while !search.is_over() && round < STEPS {
         round += 1;
-        let temperature = scale * HOT * (COLD / HOT).powf(search.meter().progress());
+        let progress = search.meter().progress().max(round as f64 / STEPS as f64);
+        let temperature = scale * stride.hot * COOLING.powf(progress);
         let propose = |index: usize| {
             let random = &mut generator(seed, round, index as u64);
-            propose(instance, &current, &preference, random)
+            propose(instance, &stride, &current, random)
         };
         let recipes: Vec<Recipe> = (0..PROPOSALS).into_par_iter().map(propose).collect();
-        let best = search.incumbent().map(|incumbent| incumbent.score);
-        let refined = search.refine(&recipes, Algorithm::RuinRecreate);
-        let Some(found) = refined.into_iter().flatten().min_by_key(|found| found.0) else {
+        let Some((score, recipe, schedule)) = best_of(search, recipes) else {
             return;
         };
-        if best.is_none_or(|best| found.0 < best) {
-            best_round = round;
-        }
         let random = &mut generator(seed, round, PROPOSALS as u64);
-        let rise = worth(instance, &found.0) - worth(instance, &current.score);
-        let is_accepted = found.0.unplaced < current.score.unplaced
-            || found.0.unplaced == current.score.unplaced
-                && rise < -temperature * random.random::<f64>().max(f64::MIN_POSITIVE).ln();
+        let rise = worth(instance, &score) - worth(instance, &current.score);
+        let luck = -random.random::<f64>().max(f64::MIN_POSITIVE).ln();
+        let is_accepted = score.unplaced < current.score.unplaced
+            || score.unplaced == current.score.unplaced && rise <= temperature * luck;
         if is_accepted {
-            current = Current::new(found.0, found.1);
+            current = Current::new(instance, score, recipe, schedule);
         }
     }
+}
+
+/// The best plan of the searches before: as it is, or as a recipe of theirs makes it again.
+fn first(search: &mut Search) -> Option<Current> {
+    let founders = keys::founders(search);
+    let (score, recipe, schedule) = best_of(search, founders)?;
+    Some(Current::new(search.instance, score, recipe, schedule))
+}
+
+/// Decodes proposals; the first of the best ones. `None` when the budget has ended.
+fn best_of(search: &mut Search, recipes: Vec<Recipe>) -> Option<(Score, Recipe, Schedule)> {
+    let refined = search.refine(&recipes, Algorithm::RuinRecreate);
+    let tried = refined.into_iter().zip(recipes);
+    let tried = tried
+        .filter_map(|(found, recipe)| found.map(|(score, schedule)| (score, recipe, schedule)));
+    tried.min_by_key(|found| found.0)
 }
 
 /// The goal, and where that is a last end a little of the other ends, so that steps on the flat have a direction.
@@ -122,15 +163,15 @@ fn worth(instance: &Instance, score: &Score) -> f64 {
 /// Takes copies out of the plan and says how they come back.
 fn propose(
     instance: &Instance,
+    stride: &Stride,
     current: &Current,
-    preference: &Preference,
     random: &mut ChaCha8Rng,
 ) -> Recipe {
-    let mut removed = ruin(instance, current, random);
+    let mut removed = ruin(instance, stride, current, random);
     let first = removed.iter().map(|&copy| current.start(copy)).min();
     let first = first.unwrap_or(Millis::MAX);
     sort(instance, current, &mut removed, random);
-    let mut recipe = Recipe::of_schedule(&current.schedule, preference);
+    let mut recipe = current.recipe.clone();
     let mut is_removed = vec![false; instance.copies()];
     for &copy in &removed {
         is_removed[copy] = true;
@@ -142,29 +183,35 @@ fn propose(
     }
     recipe.order.retain(|&copy| !is_removed[copy]);
     if random.random_bool(0.5) {
-        let at = recipe
-            .order
-            .partition_point(|&copy| current.start(copy) < first);
+        let later = |&copy: &usize| current.start(copy) >= first;
+        let at = recipe.order.iter().position(later);
+        let at = at.unwrap_or(recipe.order.len());
         recipe.order.splice(at..at, removed);
     } else {
         // Each on its own, a few places before or behind where it was.
+        let mut was = vec![0; instance.copies()];
+        for (position, &copy) in current.recipe.order.iter().enumerate() {
+            was[copy] = position;
+        }
         for copy in removed {
-            let was = recipe
-                .order
-                .partition_point(|&other| current.start(other) < current.start(copy));
-            let span = 2 * LONGEST;
-            let at = (was + random.random_range(0..=span)).saturating_sub(LONGEST);
-            recipe.order.insert(at.min(recipe.order.len()), copy);
+            let at = was[copy] + random.random_range(0..=2 * REACH);
+            let at = at.saturating_sub(REACH).min(recipe.order.len());
+            recipe.order.insert(at, copy);
         }
     }
     recipe
 }
 
 /// Which copies leave: strings around a copy and around others near in time, or its kin in the order of tasks.
-fn ruin(instance: &Instance, current: &Current, random: &mut ChaCha8Rng) -> Vec<usize> {
+fn ruin(
+    instance: &Instance,
+    stride: &Stride,
+    current: &Current,
+    random: &mut ChaCha8Rng,
+) -> Vec<usize> {
     let copies = instance.copies();
     let seed = random.random_range(0..copies);
-    let longest = LONGEST.min(copies);
+    let longest = stride.longest;
     let mut removed = vec![seed];
     let task = instance.task(seed);
     if instance.is_ordered && random.random_bool(0.4) {
@@ -173,7 +220,7 @@ fn ruin(instance: &Instance, current: &Current, random: &mut ChaCha8Rng) -> Vec<
         removed[1..].shuffle(random);
         removed.truncate(longest);
     } else {
-        let strings = random.random_range(1..=MOST_STRINGS);
+        let strings = random.random_range(1..=stride.strings);
         string(
             current,
             seed,

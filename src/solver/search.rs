@@ -32,7 +32,7 @@ pub(super) struct Search<'a> {
 
 /// A decoder of one of the two kinds of goals.
 enum Worker<'a> {
-    Timed(Decoder<'a>),
+    Timed(Box<Decoder<'a>>),
     Static(Packing<'a>),
 }
 
@@ -41,7 +41,7 @@ impl<'a> Worker<'a> {
         if instance.problem.goal.is_static() {
             Worker::Static(Packing::new(instance))
         } else {
-            Worker::Timed(Decoder::new(instance))
+            Worker::Timed(Box::new(Decoder::new(instance)))
         }
     }
 

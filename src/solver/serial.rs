@@ -19,7 +19,6 @@ pub(super) const PASSES: u64 = 3;
 pub(super) struct Serial<'a> {
     instance: &'a Instance<'a>,
     project: &'a Project,
-    fresh: Allowance,
     allowance: Allowance,
     steps: Steps,
     rank: Vec<u32>,
@@ -42,13 +41,11 @@ enum Direction {
 
 impl<'a> Serial<'a> {
     pub fn new(instance: &'a Instance<'a>, project: &'a Project) -> Self {
-        let fresh = Allowance::new(instance);
         let copies = project.activities.len();
         Self {
             instance,
             project,
-            allowance: fresh.clone(),
-            fresh,
+            allowance: Allowance::new(instance),
             steps: Steps::new(project.capacity),
             rank: vec![0; copies],
             waits: vec![0; copies],
@@ -64,7 +61,12 @@ impl<'a> Serial<'a> {
     /// the budgets leave one without, there is no schedule.
     pub fn decode(&mut self, recipe: &Recipe) -> bool {
         self.modes.clone_from(&recipe.modes);
-        afford(self.instance, &self.fresh, &recipe.order, &mut self.modes);
+        afford(
+            self.instance,
+            &self.allowance,
+            &recipe.order,
+            &mut self.modes,
+        );
         self.order.clone_from(&recipe.order);
         self.pass(Direction::Forward)
     }
@@ -97,7 +99,7 @@ impl<'a> Serial<'a> {
         for (position, &copy) in self.order.iter().enumerate() {
             self.rank[copy] = position as u32;
         }
-        self.allowance.reset(&self.fresh);
+        self.allowance.begin(self.instance, &self.modes);
         self.steps.clear(self.project.capacity);
         self.eligible.clear();
         for (copy, activity) in activities.iter().enumerate() {
@@ -133,8 +135,8 @@ impl<'a> Serial<'a> {
     fn place(&mut self, copy: usize) -> bool {
         let activity = &self.project.activities[copy];
         let views = &self.instance.tasks[activity.task].modes;
-        let fixed = self.modes[copy]
-            .filter(|&mode| self.allowance.allows(activity.task, &views[mode].spends));
+        let fixed =
+            self.modes[copy].filter(|&mode| self.allowance.allows(copy, &views[mode].spends));
         let choices = match &fixed {
             Some(mode) => std::slice::from_ref(mode),
             None => &activity.choices[..],
@@ -146,7 +148,7 @@ impl<'a> Serial<'a> {
             if best.is_some_and(|(end, _, _)| ready + way.duration >= end) {
                 break;
             }
-            if fixed.is_none() && !self.allowance.allows(activity.task, &views[mode].spends) {
+            if fixed.is_none() && !self.allowance.allows(copy, &views[mode].spends) {
                 continue;
             }
             let start = self
@@ -161,7 +163,7 @@ impl<'a> Serial<'a> {
             return false;
         };
         self.steps.occupy(activity.modes[mode].need, start, end);
-        self.allowance.spend(activity.task, &views[mode].spends);
+        self.allowance.spend(copy, &views[mode].spends);
         (self.starts[copy], self.ends[copy], self.modes[copy]) = (start, end, Some(mode));
         true
     }

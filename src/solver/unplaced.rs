@@ -2,7 +2,8 @@
 
 use crate::model::{Fix, Reason, Unplaced, quantity};
 
-use super::instance::{Instance, ModeView};
+use super::allowance;
+use super::instance::{Instance, ModeView, TaskView};
 use super::schedule::Schedule;
 
 /// The copies that the schedule leaves without a place.
@@ -66,6 +67,10 @@ fn explain_task(
         .min_by(|one, other| one.share.total_cmp(&other.share));
     match smallest {
         Some(mode) if instance.problem.goal.is_static() => waiting(instance, mode, free),
+        Some(_) if !instance.budgets.is_empty() => {
+            let message = beyond_budget(instance, schedule, view);
+            (Reason::WaitingForCapacity, message, None)
+        }
         Some(_) => {
             let message = "would end after the last moment that can be counted".into();
             (Reason::WaitingForCapacity, message, None)
@@ -75,6 +80,17 @@ fn explain_task(
             (Reason::WaitingForCapacity, message, None)
         }
     }
+}
+
+/// Which budget has too little left for any mode, if one alone has.
+fn beyond_budget(instance: &Instance, schedule: &Schedule, task: &TaskView) -> String {
+    for (budget, left) in allowance::left(instance, schedule).into_iter().enumerate() {
+        let least = task.modes.iter().map(|mode| mode.spends[budget]).min();
+        if let Some(least) = least.filter(|least| *least > 0 && i128::from(*least) > left) {
+            return format!("spends at least {least} of budget {budget}, of which {left} are left");
+        }
+    }
+    "spends in every mode more of some budget than is left of it".into()
 }
 
 /// What the smallest mode lacks on the nodes that it may use.

@@ -34,6 +34,20 @@ fn a_thousand_genetic_plans(bencher: Bencher, (tasks, nodes): (usize, usize)) {
     bencher.bench(|| plan(&problem, Algorithm::Genetic, 1_000));
 }
 
+/// A thousand plans of the other searches that go through the decoder.
+#[divan::bench(args = [Algorithm::ParticleSwarm, Algorithm::RuinRecreate], sample_count = 3)]
+fn a_thousand_plans(bencher: Bencher, algorithm: Algorithm) {
+    let problem = moldable(200, 16, Goal::FlowTime);
+    bencher.bench(|| plan(&problem, algorithm, 1_000));
+}
+
+/// Plans of a project of 30 activities on one node, with a budget: what a single schedule costs, times ten thousand.
+#[divan::bench(args = [Algorithm::Genetic, Algorithm::ParticleSwarm, Algorithm::RuinRecreate], sample_count = 3)]
+fn ten_thousand_plans_of_a_project(bencher: Bencher, algorithm: Algorithm) {
+    let problem = project();
+    bencher.bench(|| plan(&problem, algorithm, 10_000));
+}
+
 /// Everything at once.
 #[divan::bench(args = [(160, 64), (10_000, 5_000)], sample_count = 3)]
 fn first_throughput_plan(bencher: Bencher, (tasks, nodes): (usize, usize)) {
@@ -49,6 +63,19 @@ fn plan(problem: &Problem, algorithm: Algorithm, iterations: u64) -> i64 {
         budget,
     };
     solve(problem, &options, None, &mut |_: &Improvement| {}).objective
+}
+
+/// Thirty moldable tasks on one node, each after one or two earlier ones; using more devices uses up more.
+fn project() -> Problem {
+    let mut problem = moldable(30, 1, Goal::Makespan);
+    problem.budgets = vec![100];
+    for (index, task) in problem.tasks.iter_mut().enumerate().skip(3) {
+        task.after = vec![index / 2, index - 3];
+        for mode in &mut task.modes {
+            mode.spends = vec![mode.demand[0]];
+        }
+    }
+    problem
 }
 
 /// Tasks of 1 to 8 devices with 4 cores each and a power law of speed-up, on nodes of 8 devices and 64 cores.

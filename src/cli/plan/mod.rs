@@ -2,7 +2,7 @@
 
 mod document;
 mod progress;
-mod settings;
+pub mod settings;
 mod table;
 
 use std::io::{self, Write};

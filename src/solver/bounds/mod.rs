@@ -160,9 +160,9 @@ impl<'a> Relaxation<'a> {
                 .map(|&before| ends[before])
                 .fold(view.release, Millis::max);
             let least = view.modes.iter().map(|mode| mode.least).min().unwrap_or(0);
-            // A predecessor without copies ends at once.
+            // Nobody waits for a task without copies, nor through it for others.
             ends.push(if view.copies.is_empty() {
-                head
+                0
             } else {
                 head.saturating_add(least)
             });

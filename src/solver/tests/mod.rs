@@ -7,6 +7,7 @@ mod exact;
 mod exhaustive;
 mod hostile;
 mod problems;
+mod projects;
 
 use proptest::prelude::*;
 use rand::SeedableRng;

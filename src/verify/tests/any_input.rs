@@ -44,13 +44,14 @@ fn wild_mode() -> impl Strategy<Value = Mode> {
         vec(wild_number(), 0..4),
         wild_number(),
         vec(run, 0..3),
+        vec(wild_number(), 0..3),
     )
-        .prop_map(|(pods, demand, value, runs)| Mode {
+        .prop_map(|(pods, demand, value, runs, spends)| Mode {
             pods,
             requests: Resources::default(),
             demand,
             value,
-            spends: Vec::new(),
+            spends,
             runs,
         })
 }
@@ -121,6 +122,7 @@ fn wild_case() -> impl Strategy<Value = (Problem, Plan)> {
         vec(wild_class(), 0..3),
         vec(wild_task(), 0..4),
         vec(wild_assignment(), 0..4),
+        vec(wild_number(), 0..3),
     );
     (
         select(Goal::ALL.to_vec()),
@@ -128,22 +130,25 @@ fn wild_case() -> impl Strategy<Value = (Problem, Plan)> {
         parts,
         vec(0..4u32, 0..4),
     )
-        .prop_map(|(goal, nodes, (classes, tasks, assignments), left)| {
-            let mut problem = minimising(goal);
-            problem.nodes = (0..nodes).map(|node| format!("n{node}")).collect();
-            problem.classes = classes;
-            problem.tasks = tasks;
-            let plan = left
-                .into_iter()
-                .fold(plan(), |plan, copy| plan.leave("a", copy));
-            (
-                problem,
-                Plan {
-                    assignments,
-                    ..plan
-                },
-            )
-        })
+        .prop_map(
+            |(goal, nodes, (classes, tasks, assignments, budgets), left)| {
+                let mut problem = minimising(goal);
+                problem.nodes = (0..nodes).map(|node| format!("n{node}")).collect();
+                problem.classes = classes;
+                problem.tasks = tasks;
+                problem.budgets = budgets;
+                let plan = left
+                    .into_iter()
+                    .fold(plan(), |plan, copy| plan.leave("a", copy));
+                (
+                    problem,
+                    Plan {
+                        assignments,
+                        ..plan
+                    },
+                )
+            },
+        )
 }
 
 /// Demands, starts and durations of the copies of a case on one node, and its holds.

@@ -206,3 +206,33 @@ fn holds_that_follow_each_other_use_the_same_room() {
     assert_eq!(check_plan(&problem, &plan().run(0, 0, 0..10, &[0])), Ok(()));
     assert_eq!(faults(&problem, &plan().leave("a", 0)).len(), 1);
 }
+
+#[test]
+fn budgets_hold_for_the_whole_plan_and_leave_nobody_out() {
+    let mut problem = two_copies();
+    problem.budgets = vec![9, 5];
+    problem.tasks[0].modes[0].spends = vec![4, 3];
+    let both = plan().run(0, 0, 0..10, &[0]).run(0, 1, 0..10, &[0]);
+    assert_eq!(
+        faults(&problem, &both),
+        ["the plan uses up 6 of budget 1, which allows 5"]
+    );
+    let one = plan().run(0, 0, 0..10, &[0]).leave("a", 1);
+    assert_eq!(faults(&problem, &one), Vec::<String>::new());
+    problem.budgets = vec![9, 6];
+    assert_eq!(faults(&problem, &both), Vec::<String>::new());
+    assert_eq!(
+        faults(&problem, &one),
+        ["lab/first a[1] is unplaced, but there is room for its mode 0 with 1 pods"]
+    );
+}
+
+#[test]
+fn budgets_say_nothing_of_what_has_no_time() {
+    let mut problem = two_copies();
+    problem.goal = Goal::Throughput;
+    problem.budgets = vec![0];
+    problem.tasks[0].modes[0].spends = vec![1];
+    let both = plan().run(0, 0, 0..10, &[0]).run(0, 1, 0..10, &[0]);
+    assert_eq!(faults(&problem, &both), Vec::<String>::new());
+}
