@@ -6,6 +6,7 @@
 
 mod area;
 mod ascent;
+mod batch;
 mod batches;
 mod canonical;
 mod class_prices;
