@@ -43,6 +43,7 @@ fn problem() -> Problem {
     };
     Problem {
         goal: Goal::Makespan,
+        budgets: vec![],
         resources: ["cpu", "nvidia.com/gpu", "pods"]
             .map(str::to_owned)
             .to_vec(),

@@ -18,7 +18,8 @@ use std::cmp::Reverse;
 use crate::model::Millis;
 
 use super::ascent::Ascent;
-use super::curves::{Curves, Polygon};
+use super::batch::Batch;
+use super::curves::Curves;
 use super::market::LAST;
 use super::{Job, Relaxation, Share, smith};
 
@@ -28,8 +29,6 @@ const MOST_SHARES: usize = 2;
 const CELLS: usize = 48;
 /// Batches whose least ends are corners.
 const MOST_CORNERS: usize = 48;
-/// Modes of a batch that are looked at while prices are learnt, about.
-const SAMPLE: usize = 320;
 /// The first step, as a part of what would reach the double value.
 const REACH: f64 = 0.05;
 /// Part of all magnitudes that is taken off for rounding.
@@ -37,10 +36,8 @@ const MARGIN: f64 = 1e-11;
 /// The last corner, as a multiple of the time after which all areas are done one after the other.
 const STRETCH: f64 = 1.3;
 /// Intervals of L are halved so many times while prices are learnt; for the proof so many modes are looked at.
-/// Those that lose no more than a part are left.
 const FEW_HALVINGS: usize = 6;
 const MOST_MODES: usize = 200_000;
-const LOSS: f64 = 2e-5;
 
 /// The prices of one resource of a pool, as far as they are learnt.
 pub(super) struct Batches {
@@ -58,18 +55,6 @@ pub(super) struct Batches {
 pub(super) struct Proof {
     pub bound: i128,
     pub ends: Vec<Millis>,
-}
-
-/// What a batch uses of the resource.
-#[derive(Clone)]
-struct Batch {
-    weight: f64,
-    /// It does not end before.
-    low: f64,
-    /// (number, head, tail, first mode, mode after the last)
-    copies: Vec<(f64, f64, f64, usize, usize)>,
-    /// (duration, share), the first rising, the area falling.
-    modes: Vec<(f64, f64)>,
 }
 
 impl Batches {
@@ -183,189 +168,6 @@ impl Batches {
             .zip(&curves.prices[0])
             .map(|(left, price)| left * price)
             .sum()
-    }
-}
-
-impl Batch {
-    fn add(&mut self, share: &Share, job: &Job, tail: Millis) {
-        if job.steps[share.resource].is_empty() {
-            return;
-        }
-        let first = self.modes.len();
-        for &(duration, area) in &job.steps[share.resource] {
-            // The area of a mode is its use x its duration. Saturated areas are too small, which is allowed.
-            let of_capacity = area as f64 / share.capacity as f64;
-            let duration = duration as f64;
-            let used = if duration > 0.0 {
-                of_capacity / duration
-            } else {
-                0.0
-            };
-            self.modes.push((duration, used));
-        }
-        self.copies.push((
-            job.count as f64,
-            job.head as f64,
-            tail as f64,
-            first,
-            self.modes.len(),
-        ));
-    }
-
-    /// Some copies that stand for all: every so many of those sorted by their least area.
-    fn sample(&self) -> Self {
-        let stride = self.modes.len().div_ceil(SAMPLE).max(1);
-        let mut copies = self.copies.clone();
-        let area = |copy: &(f64, f64, f64, usize, usize)| {
-            self.modes[copy.3..copy.4]
-                .last()
-                .map_or(0.0, |(duration, share)| duration * share)
-        };
-        copies.sort_by(|one, other| area(one).total_cmp(&area(other)));
-        let some = copies.chunks(stride).map(|neighbours| {
-            let mut middle = neighbours[neighbours.len() / 2];
-            middle.0 = neighbours.iter().map(|copy| copy.0).sum();
-            middle
-        });
-        Self {
-            copies: some.collect(),
-            ..self.clone()
-        }
-    }
-
-    /// The most that the batch can use at once, as a multiple of the capacity.
-    fn most(&self) -> f64 {
-        let of_copy = |&(count, _, _, first, last): &(f64, f64, f64, usize, usize)| {
-            count
-                * self.modes[first..last]
-                    .iter()
-                    .map(|mode| mode.1)
-                    .fold(0.0, f64::max)
-        };
-        self.copies.iter().map(of_copy).sum()
-    }
-
-    /// The least price of each copy in time, and the area of the smallest modes in time.
-    fn each(
-        &self,
-        line: &Polygon,
-        end: f64,
-        mut take: impl FnMut(f64, f64, f64, f64),
-    ) -> (f64, f64) {
-        let (mut price, mut area) = (0.0, 0.0);
-        for &(count, head, tail, first, last) in &self.copies {
-            let until = end - tail;
-            let paid = line.at(until);
-            let mut best = (f64::INFINITY, 0.0, 0.0);
-            let mut smallest = f64::INFINITY;
-            for &(duration, share) in &self.modes[first..last] {
-                if duration > until - head {
-                    break;
-                }
-                let cost = share * (paid - line.at(until - duration));
-                if cost < best.0 {
-                    best = (cost, share, duration);
-                }
-                smallest = smallest.min(share * duration);
-            }
-            // A batch whose copies cannot end in time does not end before `low`; this is never asked.
-            if best.0.is_finite() {
-                price += count * best.0;
-                area += count * smallest;
-                take(count, best.1, until - best.2, until);
-            }
-        }
-        (price, area)
-    }
-
-    /// C(b, L).
-    fn price(&self, line: &Polygon, end: f64) -> f64 {
-        let (price, area) = self.each(line, end, |_, _, _, _| {});
-        price.max(line.at(end) - line.at((end - area).ceil().clamp(0.0, end)))
-    }
-
-    /// Adds what the batch uses of each cell when it ends then.
-    fn sell(&self, curves: &Curves, end: f64, sold: &mut [f64]) {
-        let line = curves.line(0);
-        let add = |amount: f64, from: f64, until: f64, sold: &mut [f64]| {
-            let first = curves
-                .times
-                .partition_point(|&time| time <= from)
-                .saturating_sub(1);
-            let cells = curves.times[first..]
-                .windows(2)
-                .take_while(|cell| cell[0] < until);
-            for (cell, sold) in cells.zip(&mut sold[first..]) {
-                *sold += amount * (cell[1].min(until) - cell[0].max(from));
-            }
-        };
-        let mut places = Vec::with_capacity(self.copies.len());
-        let (price, area) = self.each(&line, end, |count, share, from, until| {
-            places.push((count * share, from, until))
-        });
-        if price >= line.at(end) - line.at((end - area).max(0.0)) {
-            places
-                .iter()
-                .for_each(|&(amount, from, until)| add(amount, from, until, sold));
-        } else {
-            add(1.0, (end - area).max(0.0), end, sold);
-        }
-    }
-
-    /// So long before its end the batch uses something.
-    fn reach(&self) -> f64 {
-        let area: f64 = self
-            .copies
-            .iter()
-            .map(|copy| copy.0 * self.modes[copy.3].0 * self.modes[copy.3].1)
-            .sum();
-        let of_copy = |copy: &(f64, f64, f64, usize, usize)| {
-            copy.2 + self.modes[copy.3..copy.4].last().map_or(0.0, |mode| mode.0)
-        };
-        self.copies.iter().map(of_copy).fold(area.ceil(), f64::max)
-    }
-
-    /// The least of w L + C(b, L) over L >= `low`, and an L near it.
-    fn least(&self, curves: &Curves, most: usize) -> (f64, f64) {
-        let line = &curves.line(0);
-        let corners = curves
-            .times
-            .iter()
-            .copied()
-            .filter(|corner| *corner > self.low);
-        let mut corners: Vec<f64> = [self.low].into_iter().chain(corners).collect();
-        // Behind this end nothing is paid.
-        let last = curves.times[curves.cells()];
-        let free = self.low.max(last) + self.reach();
-        let step = |step: i32| last + ((free - last) * f64::from(step) / 16.0).ceil();
-        let beyond = (1..=16).map(step).filter(|end| *end > self.low);
-        corners.extend(beyond);
-        corners.sort_by(f64::total_cmp);
-        corners.dedup();
-        // (a value that no L in the interval is below, its ends, C at the second one)
-        let interval =
-            |from: f64, until: f64, price: f64| (self.weight * from + price, from, until, price);
-        let mut intervals: Vec<(f64, f64, f64, f64)> = corners
-            .windows(2)
-            .map(|pair| interval(pair[0], pair[1], self.price(line, pair[1])))
-            .collect();
-        let last = corners[corners.len() - 1];
-        intervals.push(interval(last, f64::INFINITY, 0.0));
-        for halving in 0.. {
-            let least = (0..intervals.len())
-                .min_by(|&one, &other| intervals[one].0.total_cmp(&intervals[other].0));
-            let (value, from, until, price) = intervals[least.unwrap_or(0)];
-            let loss = self.weight * (until - from);
-            if halving == most || until.is_infinite() || loss <= LOSS * value || until - from <= 1.0
-            {
-                return (value, if until.is_infinite() { from } else { until });
-            }
-            let middle = ((from + until) / 2.0).floor();
-            intervals[least.unwrap_or(0)] = interval(from, middle, self.price(line, middle));
-            // A plan that ends after the middle ends 1 ms later at least.
-            intervals.push(interval(middle + 1.0, until, price));
-        }
-        (0.0, self.low)
     }
 }
 
