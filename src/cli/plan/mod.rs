@@ -1,11 +1,13 @@
 //! `taskbatch plan`: plans batches without a cluster.
 
 mod document;
+mod earlier;
 mod progress;
 pub mod settings;
 mod table;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args, ValueEnum};
@@ -56,6 +58,9 @@ pub struct PlanArgs {
     /// The moment of the plan, RFC 3339, for pods of batches that end; default: now
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
+    /// An earlier plan, as -o json printed it, to start from: what is still good of it stays
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -144,7 +149,7 @@ fn search(problem: &Problem, settings: &Settings) -> Result<(Solution, Duration)
     };
     let solution = progress::shown(problem.goal, settings.limit, |seen| {
         let mut listener = |found: &solver::Improvement| seen.improved(found);
-        pool.install(|| solver::solve(problem, &options, None, &mut listener))
+        pool.install(|| solver::solve(problem, &options, settings.earlier.as_ref(), &mut listener))
     });
     Ok((solution, started.elapsed()))
 }
