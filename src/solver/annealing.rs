@@ -41,9 +41,6 @@ const FARTHEST: f64 = 0.5;
 const NEAREST: f64 = 0.01;
 /// Rounds without a better plan after which they move.
 const PATIENCE: u64 = 20;
-/// The least and the highest temperature at the start.
-const WARM: f64 = 0.004;
-const HOTTEST: f64 = 0.3;
 /// In the last part of the budget only better plans are accepted.
 const QUENCH: f64 = 0.97;
 
@@ -114,7 +111,7 @@ impl<'g> Annealing<'g> {
             let spent = spent.max(self.round as f64 / MOST_ROUNDS as f64);
             self.round += 1;
             let moves_each = (search.iterations() - before) as f64 / copies as f64;
-            let temperature = self.unit * temperature(spent, moves_each, search.is_warm);
+            let temperature = self.unit * temperature(spent, moves_each);
             let found = self.round(search, moves, temperature);
             if let Some(schedule) = found {
                 let score = Score::of(search.instance, &schedule);
@@ -231,15 +228,13 @@ fn aim(search: &Search, schedule: &Schedule, reach: f64) -> Aim {
 
 /// The temperature when this part of the budget is spent, as a fraction of the unit. The more moves there
 /// will be for each copy, the hotter is the start; from there it falls evenly on a logarithmic scale. The
-/// figures were found by trying, on batches of 20 to 5,000 tasks. A plan that comes from an earlier one is past
-/// the heat.
-fn temperature(spent: f64, moves_each: f64, is_warm: bool) -> f64 {
+/// figures were found by trying, on batches of 20 to 5,000 tasks.
+fn temperature(spent: f64, moves_each: f64) -> f64 {
     if spent >= QUENCH {
         return 0.0;
     }
     let expected = moves_each / spent.max(1e-6);
-    let hottest = if is_warm { WARM } else { HOTTEST };
-    let hot = (0.04 * libm::pow(expected / 40_000.0, 0.6)).clamp(WARM, hottest);
+    let hot = (0.04 * libm::pow(expected / 40_000.0, 0.6)).clamp(0.004, 0.3);
     let cold = (hot / 40.0).max(0.0005);
     hot * libm::pow(cold / hot, spent / QUENCH)
 }

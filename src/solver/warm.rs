@@ -17,9 +17,10 @@ use super::score::Score;
 use super::search::Search;
 use super::sequences::{Aim, Decoder, Ground, Lane, Slot, lanes_from, schedule_of};
 
-/// Nodes of each class on which a copy is tried.
+/// Places that are tried for all copies together, and for one copy at least one on each class in each size.
+const TRIES: usize = 1_000_000;
+/// Nodes of each class on which a copy is tried, and its turns there, counted from the last: at most.
 const NODES_TRIED: usize = 12;
-/// Places in a sequence where it is tried, the last ones.
 const TURNS_TRIED: usize = 12;
 /// The plan is warm when at most one copy of so many has no earlier place.
 const NEW: usize = 4;
@@ -41,13 +42,14 @@ pub(super) fn start(search: &mut Search, earlier: &Earlier) {
     if known == 0 {
         return;
     }
-    match Ground::new(search.instance) {
+    search.is_warm = (kept.len() - known).saturating_mul(NEW) <= kept.len();
+    let ground = Ground::new(search.instance).filter(|_| search.is_warm);
+    match ground {
         Some(ground) => keep_turns(search, &ground, earlier, &kept),
         None => {
             search.evaluate_leaders(vec![recipe(search.instance, &kept)], Algorithm::Greedy);
         }
     }
-    search.is_warm = (kept.len() - known).saturating_mul(NEW) <= kept.len();
 }
 
 /// What the earlier plan says of each copy, if anything that can still be.
@@ -138,9 +140,10 @@ fn keep_turns(search: &mut Search, ground: &Ground, earlier: &Earlier, kept: &[O
         }
     }
     left.sort_by(|&one, &other| turn(instance, one).total_cmp(&turn(instance, other)));
+    let tries = TRIES / left.len().max(1);
     let mut insertion = Insertion::new(ground, &aim, lanes);
     for copy in left {
-        insertion.insert(copy);
+        insertion.insert(copy, tries);
     }
     let schedule = schedule_of(ground, &insertion.lanes);
     search.count(1);
@@ -184,22 +187,23 @@ impl<'g> Insertion<'g> {
     }
 
     /// Puts the copy where it adds the least energy; of equal places that of the least work, then the first.
-    fn insert(&mut self, copy: u32) {
+    fn insert(&mut self, copy: u32, tries: usize) {
         let ground = self.ground;
-        let mut best: Option<((i64, f64), (usize, usize, Slot))> = None;
         let options = &ground.options[ground.instance.task_of[copy as usize]];
+        let sizes: usize = options.iter().map(|(_, choices)| choices.len()).sum();
+        let turns = (tries / sizes.max(1)).clamp(1, TURNS_TRIED);
+        let nodes = (tries / (sizes * turns).max(1)).clamp(1, NODES_TRIED);
+        let mut best: Option<((i64, f64), (usize, usize, Slot))> = None;
         for (class, choices) in options {
-            for &(_, index) in self.least_used[*class].iter().take(NODES_TRIED) {
+            for &(_, index) in self.least_used[*class].iter().take(nodes) {
                 let lane = &self.lanes[index];
-                let turns = lane.slots.len().saturating_sub(TURNS_TRIED)..=lane.slots.len();
-                for at in turns {
+                for at in (lane.slots.len() + 1).saturating_sub(turns)..=lane.slots.len() {
                     for choice in choices.clone() {
                         let slot = Slot { copy, choice };
-                        let tail: Vec<Slot> = std::iter::once(slot)
-                            .chain(lane.slots[at..].iter().copied())
-                            .collect();
-                        let energy = self.decoder.energy(ground, self.aim, lane, at, &tail);
-                        let cost = (energy - lane.energy, ground.choice(slot).work());
+                        let cost = (
+                            self.decoder.added(ground, self.aim, lane, at, slot),
+                            ground.choice(slot).work(),
+                        );
                         if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                             best = Some((cost, (index, at, slot)));
                         }

@@ -29,7 +29,7 @@ pub enum Family {
     Throughput,
     /// 10,000 tasks on 5,000 nodes of two shapes
     Big,
-    /// Big, planned again in a 20th of the time, from the earlier plan, after 1 % of the tasks have changed
+    /// Big, planned again in a 25th of the time, from the earlier plan, after 1 % of the tasks have changed
     Replan,
     /// Static: the five tasks on 4 nodes of 4 units whose best shortfall is 6.0
     Seedcase,

@@ -7,7 +7,7 @@ use super::world::World;
 /// One of so many tasks changes.
 const SHARE: usize = 100;
 /// The next plan gets this part of the time of the first one.
-const PART: u32 = 20;
+const PART: u32 = 25;
 
 /// The same world after 1 % of the tasks, at least one, have changed: in turn one has a new estimate, one is
 /// new, one is gone.

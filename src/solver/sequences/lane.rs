@@ -145,6 +145,15 @@ impl Decoder {
         energy
     }
 
+    /// The energy that one more copy at this position adds.
+    pub fn added(&mut self, ground: &Ground, aim: &Aim, lane: &Lane, at: usize, slot: Slot) -> i64 {
+        let mut energy = self.resume(ground, lane, at);
+        for &slot in std::iter::once(&slot).chain(&lane.slots[at..]) {
+            energy += self.place(ground, aim, slot).1;
+        }
+        energy - lane.energy
+    }
+
     /// What is free before the copy at this position; returns the energy up to there.
     fn resume(&mut self, ground: &Ground, lane: &Lane, first: usize) -> i64 {
         let base = &ground.classes[lane.class].units;
