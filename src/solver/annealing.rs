@@ -21,6 +21,7 @@ use crate::model::{Algorithm, Goal, Millis};
 use super::greedy::batch_ends;
 use super::instance::Instance;
 use super::priced;
+use super::ruin_recreate;
 use super::schedule::Schedule;
 use super::score::Score;
 use super::search::Search;
@@ -49,10 +50,11 @@ pub(super) fn suits(instance: &Instance) -> bool {
     Ground::suits(instance)
 }
 
-/// Searches until the budget ends.
+/// Searches until the budget ends. Where copies meet elsewhere too, the same rule of acceptance is used with the
+/// moves of ruin and recreate.
 pub(super) fn run(search: &mut Search) {
     let Some(ground) = Ground::new(search.instance) else {
-        return;
+        return ruin_recreate::run(search);
     };
     let Some(incumbent) = search.incumbent() else {
         return;
