@@ -1,6 +1,6 @@
 //! The best plan so far, always feasible, and what is known of it.
 
-use crate::model::{Algorithm, Outcome};
+use crate::model::{Algorithm, Outcome, gap};
 
 use super::bounds::{self, Bound};
 use super::instance::Instance;
@@ -14,10 +14,21 @@ pub struct Improvement {
     pub objective: i64,
     /// The bound on it.
     pub bound: i64,
+    /// Which bound that is.
+    pub bound_name: &'static str,
+    /// How many copies have no place in it.
+    pub unplaced: usize,
     /// The search that found it.
     pub found_by: Algorithm,
     /// Plans decoded so far.
     pub iterations: u64,
+}
+
+impl Improvement {
+    /// The same as that of a solution.
+    pub fn gap(&self) -> Option<f64> {
+        gap(self.objective, self.bound)
+    }
 }
 
 /// Hears of every better plan and bound, in the order in which they are found.
