@@ -198,6 +198,25 @@ fn large_plans_stay_small_pictures() {
 }
 
 #[test]
+fn nodes_are_sorted_with_their_numbers_by_value() {
+    let names = ["gpu-10", "gpu-9", "cpu-2", "gpu-9-b", "10", "gpu-010", "9"];
+    let row = |name: &str| Row {
+        node: name.into(),
+        ..Row::default()
+    };
+    let mut chart = Chart {
+        rows: names.map(row).into(),
+        ..Chart::default()
+    };
+    chart.finish();
+    let sorted: Vec<_> = chart.rows.iter().map(|row| row.node.as_str()).collect();
+    assert_eq!(
+        sorted,
+        ["cpu-2", "gpu-9", "gpu-9-b", "gpu-10", "gpu-010", "9", "10"]
+    );
+}
+
+#[test]
 fn an_axis_has_few_marks_at_round_distances() {
     let marks = |end: Millis| ticks(end, 6).collect::<Vec<_>>();
     assert_eq!(

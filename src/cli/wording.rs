@@ -46,7 +46,7 @@ pub fn proof(goal: Goal, solution: &Solution) -> String {
     } else {
         "lower"
     };
-    let gap = solution.gap().map_or("unknown".into(), number::percent);
+    let gap = number::gap(solution.objective, solution.bound);
     let found = found(solution);
     let (objective, bound) = (value(goal, solution.objective), value(goal, solution.bound));
     let (name, seed) = (solution.bound_name, solution.seed);

@@ -1,6 +1,6 @@
 //! The best plan so far, always feasible, and what is known of it.
 
-use crate::model::{Algorithm, Outcome, gap};
+use crate::model::{Algorithm, Outcome};
 
 use super::bounds::{self, Bound};
 use super::instance::Instance;
@@ -22,13 +22,6 @@ pub struct Improvement {
     pub found_by: Algorithm,
     /// Plans decoded so far.
     pub iterations: u64,
-}
-
-impl Improvement {
-    /// The same as that of a solution.
-    pub fn gap(&self) -> Option<f64> {
-        gap(self.objective, self.bound)
-    }
 }
 
 /// Hears of every better plan and bound, in the order in which they are found.

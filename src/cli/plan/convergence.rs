@@ -31,7 +31,7 @@ impl Convergence {
             "LOWER BOUND"
         };
         write_line(&format!(
-            "{:>9}  {:>14}  {side:>14}  {:>7}  {:>9}  {:13}  PROVED BY",
+            "{:>9}  {:>14}  {side:>14}  {:>8}  {:>9}  {:13}  PROVED BY",
             "TIME",
             goal.to_string().to_uppercase(),
             "GAP",
@@ -81,11 +81,11 @@ impl Convergence {
             some => format!("; {some} not placed"),
         };
         write_line(&format!(
-            "{:>8.3}s  {:>14}  {:>14}  {:>7}  {:>9}  {:13}  {}{waiting}",
+            "{:>8.3}s  {:>14}  {:>14}  {:>8}  {:>9}  {:13}  {}{waiting}",
             at.as_secs_f64(),
             value(found.objective),
             value(found.bound),
-            found.gap().map_or("unknown".into(), number::percent),
+            number::gap(found.objective, found.bound),
             found.iterations,
             found.found_by.to_string(),
             found.bound_name,

@@ -76,7 +76,7 @@ fn message(goal: Goal, found: &Improvement) -> String {
     } else {
         "lower"
     };
-    let gap = found.gap().map_or("unknown".into(), number::percent);
+    let gap = number::gap(found.objective, found.bound);
     format!(
         "{goal} {}, {side} bound {}, gap {gap}, {} plans",
         value(found.objective),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::cli::manifest::Input;
-use crate::cli::number::{objective, percent, seconds};
+use crate::cli::number::{gap, objective, seconds};
 use crate::cli::wording::found;
 use crate::cluster::quantity;
 use crate::model::{Assignment, Mode, Problem, Run, Solution, Unplaced};
@@ -46,7 +46,7 @@ impl Table<'_> {
         } else {
             "lower"
         };
-        let gap = solution.gap().map_or("unknown".into(), percent);
+        let gap = gap(solution.objective, solution.bound);
         writeln!(
             out,
             "{goal} {}, {side} bound {} ({}), gap {gap}",
