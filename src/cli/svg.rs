@@ -19,7 +19,7 @@ const CHARACTER: f64 = 6.7;
 /// Height of a bar with a line of text.
 const LANE: f64 = 16.0;
 /// A bar of this height has room for a line of text.
-const READABLE: f64 = 14.0;
+const READABLE: f64 = 12.0;
 /// Height of a node without much on it.
 const LOWEST_ROW: f64 = 26.0;
 /// Distance of the nodes.
