@@ -15,7 +15,7 @@ mod task;
 pub use exact::{Exact, ceil_i64, decimal, exact, floor_i64};
 pub use fix::{Fix, Mend, quantity};
 pub use node::{Hold, Node, Snapshot, Taint, TaintEffect};
-pub use plan::{Assignment, Outcome, Plan, Solution, Unplaced};
+pub use plan::{Assignment, Outcome, Plan, Solution, Unplaced, gap};
 pub use problem::{Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Run};
 pub use reason::Reason;
 pub use resources::{CPU, MEMORY, Overflow, PODS, Resources, is_extended};
