@@ -61,7 +61,6 @@ fn problem() -> Problem {
             task("train", 1, vec![mode(16_000, 6)]),
             task("tiny", 2, vec![mode(500, 1)]),
         ],
-        budgets: vec![],
         unplaceable: vec![],
     }
 }
