@@ -5,6 +5,7 @@
 
 mod exact;
 mod fix;
+mod fraction;
 mod node;
 mod plan;
 mod problem;
@@ -14,6 +15,7 @@ mod task;
 
 pub use exact::{Exact, ceil_i64, decimal, exact, floor_i64};
 pub use fix::{Fix, Mend, quantity};
+pub use fraction::Fraction;
 pub use node::{Hold, Node, Snapshot, Taint, TaintEffect};
 pub use plan::{Assignment, Outcome, Plan, Solution, Unplaced, gap};
 pub use problem::{Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Run};
