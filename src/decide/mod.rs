@@ -24,7 +24,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Fault, Reason, TaskPhase};
-use crate::model::Batch;
+use crate::model::{Batch, Earlier};
 use plan::Planned;
 use track::{State, Tracked};
 pub use world::{
@@ -52,6 +52,8 @@ pub struct Memory {
     fingerprint: Option<u64>,
     /// The newest plan.
     planned: Planned,
+    /// Its places, from which the next plan starts.
+    earlier: Earlier,
     /// When statuses were told last.
     reported: Option<Timestamp>,
 }

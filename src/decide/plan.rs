@@ -16,7 +16,9 @@ use super::world::{CopyId, Fact, Observed, Search, World};
 use crate::api::PlanStatus;
 use crate::cluster::pod::PredictedMillis;
 use crate::cluster::{compile, snapshot};
-use crate::model::{Algorithm, Hold, Millis, Problem, Reason, Resources, Snapshot, Solution};
+use crate::model::{
+    Algorithm, Earlier, Hold, Millis, Problem, Reason, Resources, Snapshot, Solution,
+};
 use crate::verify;
 
 /// What the newest plans say.
@@ -84,12 +86,15 @@ pub async fn replan<W: World>(
         .plans
         .retain(|uid, _| batches.iter().any(|tracked| tracked.id.uid == *uid));
     let before = snapshot.clone();
+    let mut earlier = Earlier::default();
     for group in &groups {
         let problem = compile::compile(&snapshot, &group.requests(), group.goal);
         let search = group.search(memory);
-        let Some((solution, elapsed)) = solve(world, &problem, &search).await else {
+        let Some((solution, elapsed)) = solve(world, &problem, &search, &memory.earlier).await
+        else {
             continue;
         };
+        earlier.extend(Earlier::of(&problem, &solution.plan));
         world.note(Fact::Planned {
             problem: &problem,
             solution: &solution,
@@ -120,20 +125,23 @@ pub async fn replan<W: World>(
         &planned.launches,
     ));
     memory.planned = planned;
+    memory.earlier = earlier;
 }
 
-/// A verified plan. A search whose plan does not pass the check is not asked again; the simplest one is.
+/// A verified plan, from the earlier one. A search whose plan does not pass the check is not asked again; the simplest one is.
 async fn solve<W: World>(
     world: &mut W,
     problem: &Problem,
     search: &Search,
+    earlier: &Earlier,
 ) -> Option<(Solution, Duration)> {
-    for algorithm in [search.algorithm, Algorithm::Greedy] {
+    let tries = [(search.algorithm, Some(earlier)), (Algorithm::Greedy, None)];
+    for (algorithm, earlier) in tries {
         let search = Search {
             algorithm,
             ..*search
         };
-        let (solution, elapsed) = world.solve(problem, &search).await;
+        let (solution, elapsed) = world.solve(problem, &search, earlier).await;
         let Err(violations) = verify::check(problem, &solution) else {
             return Some((solution, elapsed));
         };

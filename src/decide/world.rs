@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::api::{Reason, TaskBatch, TaskBatchStatus};
 use crate::cluster::pod::Pod;
-use crate::model::{Algorithm, Node, Problem, Solution};
+use crate::model::{Algorithm, Earlier, Node, Problem, Solution};
 
 /// What a cluster holds at one moment. It must contain everything that earlier rounds wrote:
 /// a world waits for its caches, or adds what it wrote itself.
@@ -212,11 +212,13 @@ pub trait World {
     /// What the cluster holds now. I/O.
     fn observe(&mut self) -> impl Future<Output = Result<Observed, Self::Error>>;
 
-    /// Searches for a plan. The world owns clock and threads, so it runs the search. CPU.
+    /// Searches for a plan, from an earlier one where there is one. The world owns clock and threads, so it
+    /// runs the search. CPU.
     fn solve(
         &mut self,
         problem: &Problem,
         search: &Search,
+        earlier: Option<&Earlier>,
     ) -> impl Future<Output = (Solution, Duration)>;
 
     /// Carries actions out, all of them, and tells what became of each, in their order. I/O.

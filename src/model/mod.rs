@@ -3,6 +3,7 @@
 //! Times are whole milliseconds from the moment of the plan, resources whole units
 //! (milli-CPU, bytes, devices, pods), and exact values in between are rationals.
 
+mod earlier;
 mod exact;
 mod fix;
 mod fraction;
@@ -13,6 +14,7 @@ mod reason;
 mod resources;
 mod task;
 
+pub use earlier::{Earlier, EarlierTask, Place, Size};
 pub use exact::{Exact, ceil_i64, decimal, exact, floor_i64};
 pub use fix::{Fix, Mend, quantity};
 pub use fraction::Fraction;

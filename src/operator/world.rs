@@ -23,7 +23,7 @@ use super::report::Reporter;
 use crate::cluster::ledger::Key;
 use crate::cluster::pod::Pod;
 use crate::decide::{Action, Fact, Observed, Outcome, Report, Search, World};
-use crate::model::{Problem, Solution};
+use crate::model::{Earlier, Problem, Solution};
 use crate::solver::{self, Budget, Improvement, Options};
 
 /// How long a step may take that is no search, before the loop counts as stuck.
@@ -93,7 +93,12 @@ impl World for Live {
         Ok(self.caches.observe(Timestamp::now()))
     }
 
-    async fn solve(&mut self, problem: &Problem, search: &Search) -> (Solution, Duration) {
+    async fn solve(
+        &mut self,
+        problem: &Problem,
+        search: &Search,
+        earlier: Option<&Earlier>,
+    ) -> (Solution, Duration) {
         let limit = match search.iterations {
             Some(_) => LONGEST_SEARCH,
             None => search.time_limit.min(LONGEST_SEARCH),
@@ -105,7 +110,7 @@ impl World for Live {
             true => 1.0,
             false => begun.elapsed().as_secs_f64() / limit.as_secs_f64().max(f64::MIN_POSITIVE),
         };
-        let solution = tokio::task::block_in_place(|| find_plan(problem, search, &spent));
+        let solution = tokio::task::block_in_place(|| find_plan(problem, search, earlier, &spent));
         self.health.works(STEP);
         (solution, begun.elapsed())
     }
@@ -216,9 +221,14 @@ impl Live {
     }
 }
 
-/// Searches on the threads of the machine. A plan is made anew in each round that needs one: what an earlier
-/// plan promised stands in the pods.
-fn find_plan(problem: &Problem, search: &Search, spent: &(dyn Fn() -> f64 + Sync)) -> Solution {
+/// Searches on the threads of the machine. An earlier plan is only where the search starts: what it promised
+/// stands in the pods.
+fn find_plan(
+    problem: &Problem,
+    search: &Search,
+    earlier: Option<&Earlier>,
+    spent: &(dyn Fn() -> f64 + Sync),
+) -> Solution {
     let options = Options {
         algorithm: search.algorithm,
         seed: search.seed,
@@ -227,7 +237,7 @@ fn find_plan(problem: &Problem, search: &Search, spent: &(dyn Fn() -> f64 + Sync
             spent,
         },
     };
-    solver::solve(problem, &options, None, &mut |_: &Improvement| {})
+    solver::solve(problem, &options, earlier, &mut |_: &Improvement| {})
 }
 
 /// Facts for logs and metrics. Names of objects may stand in a log, contents of specs may not; what the

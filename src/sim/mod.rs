@@ -33,6 +33,8 @@ mod fault_tests;
 mod fixture;
 #[cfg(test)]
 mod invariants_tests;
+#[cfg(test)]
+mod replan_tests;
 
 pub use cluster::{Cluster, Options};
 pub use edit::Edit;

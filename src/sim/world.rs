@@ -10,7 +10,7 @@ use super::cluster::{Cluster, Incoming};
 use super::history::{Happening, Observer};
 use super::search;
 use crate::decide::{Action, Fact, Observed, Outcome, Report, Search, World};
-use crate::model::{Millis, Problem, Solution};
+use crate::model::{Earlier, Millis, Problem, Solution};
 
 /// How far a lagging watch lags.
 const LAG: Duration = Duration::from_millis(500);
@@ -52,8 +52,13 @@ impl World for Cluster {
         })
     }
 
-    async fn solve(&mut self, problem: &Problem, search: &Search) -> (Solution, Duration) {
-        let solution = search::search(problem, search, self.options.iterations);
+    async fn solve(
+        &mut self,
+        problem: &Problem,
+        search: &Search,
+        earlier: Option<&Earlier>,
+    ) -> (Solution, Duration) {
+        let solution = search::search(problem, search, earlier, self.options.iterations);
         (solution, Duration::ZERO)
     }
 
@@ -149,8 +154,13 @@ impl<O: Observer> World for Watched<'_, O> {
         self.cluster.observe().await
     }
 
-    async fn solve(&mut self, problem: &Problem, search: &Search) -> (Solution, Duration) {
-        self.cluster.solve(problem, search).await
+    async fn solve(
+        &mut self,
+        problem: &Problem,
+        search: &Search,
+        earlier: Option<&Earlier>,
+    ) -> (Solution, Duration) {
+        self.cluster.solve(problem, search, earlier).await
     }
 
     async fn act(&mut self, actions: &[Action]) -> Vec<Outcome> {

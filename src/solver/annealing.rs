@@ -33,6 +33,8 @@ const MANY_NODES: usize = 8;
 const CHAINS: [usize; 2] = [4, 2];
 /// Moves of a chain in a round: at least, for each copy, and at most.
 const MOVES: (u64, u64, u64) = (5_000, 4, 40_000);
+/// At most, where the plan comes from an earlier one: there is little time, and much is known.
+const WARM_MOVES: u64 = 10_000;
 /// Without a limit of time or iterations, so many rounds are the budget.
 const MOST_ROUNDS: u64 = 100_000;
 /// How far due times lie before the ends of the best plan, as parts of the way to the bound.
@@ -42,6 +44,9 @@ const NEAREST: f64 = 0.01;
 const PATIENCE: u64 = 20;
 /// The unit of temperature under Makespan, in the energy of a copy on average.
 const LATENESS: f64 = 20.0;
+/// The least and the highest temperature at the start.
+const WARM: f64 = 0.004;
+const HOTTEST: f64 = 0.3;
 /// In the last part of the budget only better plans are accepted.
 const QUENCH: f64 = 0.97;
 
@@ -105,7 +110,8 @@ impl<'g> Annealing<'g> {
 
     fn run(mut self, search: &mut Search) {
         let copies = search.instance.copies() as u64;
-        let moves = (MOVES.1 * copies).clamp(MOVES.0, MOVES.2);
+        let most = if search.is_warm { WARM_MOVES } else { MOVES.2 };
+        let moves = (MOVES.1 * copies).clamp(MOVES.0, most);
         let before = search.iterations();
         while !search.is_over() && self.round < MOST_ROUNDS {
             let spent = search.meter().progress();
@@ -116,7 +122,7 @@ impl<'g> Annealing<'g> {
                 Goal::Makespan => LATENESS * self.energy() as f64 / copies as f64,
                 _ => self.unit,
             };
-            let temperature = unit * temperature(spent, moves_each);
+            let temperature = unit * temperature(spent, moves_each, search.is_warm);
             let found = self.round(search, moves, temperature);
             if let Some(schedule) = found {
                 let score = Score::of(search.instance, &schedule);
@@ -158,15 +164,18 @@ impl<'g> Annealing<'g> {
         let chains = parts.len() as u64;
         let granted = search.meter().grant(moves * chains);
         let aim = Arc::clone(&self.aim);
+        let meter = search.meter();
         let walk = |(index, lanes): (usize, Vec<Lane>)| {
             let mut chain = Chain::new(ground, &aim, lanes);
             let random = &mut generator(seed, round, index as u64);
             let rest = u64::from((index as u64) < granted % chains);
-            chain.walk(granted / chains + rest, temperature, random);
-            chain
+            let moves = granted / chains + rest;
+            let walked = chain.walk(moves, temperature, random, || meter.expired());
+            (walked, chain)
         };
-        let walked: Vec<Chain> = parts.into_par_iter().enumerate().map(walk).collect();
-        search.count(granted);
+        let walked: Vec<(u64, Chain)> = parts.into_par_iter().enumerate().map(walk).collect();
+        let (moves, walked): (Vec<u64>, Vec<Chain>) = walked.into_iter().unzip();
+        search.count(moves.iter().sum());
         if self.is_dealt {
             self.gather(walked)
         } else {
@@ -239,13 +248,15 @@ fn aim(search: &Search, schedule: &Schedule, reach: f64) -> Aim {
 
 /// The temperature when this part of the budget is spent, as a fraction of the unit. The more moves there
 /// will be for each copy, the hotter is the start; from there it falls evenly on a logarithmic scale. The
-/// figures were found by trying, on batches of 20 to 5,000 tasks.
-fn temperature(spent: f64, moves_each: f64) -> f64 {
+/// figures were found by trying, on batches of 20 to 5,000 tasks. A plan that comes from an earlier one is past
+/// the heat.
+fn temperature(spent: f64, moves_each: f64, is_warm: bool) -> f64 {
     if spent >= QUENCH {
         return 0.0;
     }
     let expected = moves_each / spent.max(1e-6);
-    let hot = (0.04 * libm::pow(expected / 40_000.0, 0.6)).clamp(0.004, 0.3);
+    let hottest = if is_warm { WARM } else { HOTTEST };
+    let hot = (0.04 * libm::pow(expected / 40_000.0, 0.6)).clamp(WARM, hottest);
     let cold = (hot / 40.0).max(0.0005);
     hot * libm::pow(cold / hot, spent / QUENCH)
 }

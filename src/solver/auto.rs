@@ -18,11 +18,33 @@ const SOME: usize = 30;
 const FEW_MORE: usize = FEW + 1;
 const MANY: usize = SOME + 1;
 
+/// Rounds of learning after which prices are good enough to tell how good an earlier plan still is.
+const ROUNDS: usize = 20;
+
 /// Runs the stages that suit the problem.
 pub(super) fn run(search: &mut Search) {
+    if search.is_warm && search.instance.copies() > SOME {
+        for &(end, run) in warm_stages(search) {
+            search.stage(end, run);
+        }
+    }
     search.stage(1.0, greedy::run);
     for &(end, run) in stages(search) {
         search.stage(end, run);
+    }
+}
+
+/// What is known of an earlier plan is not to be found again by the lists; they are tried only where no search goes
+/// on to the end from that plan alone.
+fn warm_stages(search: &Search) -> &'static [Stage] {
+    if annealing::suits(search.instance) {
+        &[
+            (1.0, |search| priced::learn(search, ROUNDS)),
+            (0.1, priced::sharpen),
+            (1.0, annealing::run),
+        ]
+    } else {
+        &[(0.3, ruin_recreate::run)]
     }
 }
 

@@ -43,6 +43,7 @@ mod sequences;
 mod serial;
 mod timeline;
 mod unplaced;
+mod warm;
 
 #[cfg(test)]
 mod tests;
@@ -50,11 +51,10 @@ mod tests;
 pub use budget::Budget;
 pub use incumbent::{Improvement, Listener};
 
-use crate::model::{Algorithm, Goal, Outcome, Plan, Problem, Solution};
+use crate::model::{Algorithm, Earlier, Goal, Outcome, Plan, Problem, Solution};
 
 use budget::Meter;
 use instance::Instance;
-use schedule::Recipe;
 use search::Search;
 
 /// How to search.
@@ -98,12 +98,12 @@ fn at_once(algorithm: Algorithm) -> &'static [fn(&mut Search)] {
 
 /// Plans as well as the budget allows. There is a plan even when the budget is over before it begins.
 ///
-/// `warm` is an earlier plan of this very problem; one that does not belong to it is not used. Searches run
-/// in parallel in the rayon pool of the caller.
+/// What still holds of an earlier plan is the first plan of all, so that it is only changed for a better one.
+/// Searches run in parallel in the rayon pool of the caller.
 pub fn solve(
     problem: &Problem,
     options: &Options,
-    warm: Option<&Plan>,
+    earlier: Option<&Earlier>,
     listener: &mut dyn Listener,
 ) -> Solution {
     let instance = Instance::new(problem);
@@ -114,8 +114,8 @@ pub fn solve(
         listener,
     );
     if instance.copies() > 0 {
-        if let Some(recipe) = warm.and_then(|plan| Recipe::of_plan(&instance, plan)) {
-            search.evaluate_leaders(vec![recipe], Algorithm::Greedy);
+        if let Some(earlier) = earlier {
+            warm::start(&mut search, earlier);
         }
         for run in searches(options.algorithm, problem.goal) {
             if !search.is_over() {

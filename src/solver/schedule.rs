@@ -1,6 +1,6 @@
 //! Where and when copies run, in the flat form that searches write over and over.
 
-use crate::model::{Assignment, Millis, Plan};
+use crate::model::{Assignment, Millis};
 
 use super::instance::Instance;
 
@@ -111,30 +111,5 @@ impl Recipe {
             modes: modes.map(|placed| Some(placed.as_ref()?.mode)).collect(),
             preference: preference.clone(),
         }
-    }
-
-    /// The recipe of an earlier plan: its order of starts and its modes. `None` where the plan does not
-    /// belong to this problem.
-    pub fn of_plan(instance: &Instance, plan: &Plan) -> Option<Self> {
-        let mut modes = vec![None; instance.copies()];
-        let mut starts = vec![Millis::MAX; instance.copies()];
-        for assignment in &plan.assignments {
-            let task = instance.tasks.get(assignment.task)?;
-            let copies = &instance.problem.tasks[assignment.task].copies;
-            let copy =
-                task.copies.start + copies.iter().position(|&copy| copy == assignment.copy)?;
-            modes[copy] = task
-                .modes
-                .iter()
-                .position(|mode| mode.index == assignment.mode);
-            starts[copy] = assignment.start;
-        }
-        let mut order: Vec<usize> = (0..instance.copies()).collect();
-        order.sort_by_key(|&copy| starts[copy]);
-        Some(Self {
-            order,
-            modes,
-            preference: super::preference::Preference::EarliestEnd,
-        })
     }
 }

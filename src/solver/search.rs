@@ -27,6 +27,8 @@ pub(super) struct Search<'a> {
     leaders: Vec<(Score, Recipe)>,
     /// Prices that prove a bound on the plans that place so many copies of each task.
     pub prices: Option<(Vec<u64>, Learnt)>,
+    /// Whether most of the best plan comes from an earlier one.
+    pub is_warm: bool,
     listener: &'a mut dyn Listener,
 }
 
@@ -89,6 +91,7 @@ impl<'a> Search<'a> {
             incumbent: None,
             leaders: Vec::new(),
             prices: None,
+            is_warm: false,
             listener,
         }
     }

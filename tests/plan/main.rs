@@ -2,5 +2,6 @@
 
 mod faults;
 mod formats;
+mod from;
 mod plans;
 mod program;

@@ -29,7 +29,7 @@ pub enum Family {
     Throughput,
     /// 10,000 tasks on 5,000 nodes of two shapes
     Big,
-    /// Moldable, planned again from the earlier plan after 1 % of the tasks have changed
+    /// Big, planned again in a 20th of the time, from the earlier plan, after 1 % of the tasks have changed
     Replan,
     /// Static: the five tasks on 4 nodes of 4 units whose best shortfall is 6.0
     Seedcase,
@@ -58,8 +58,7 @@ impl Family {
             Family::Tight => (16, 4),
             Family::Gang => (12, 6),
             Family::Throughput => (160, 64),
-            Family::Big => (10_000, 5_000),
-            Family::Replan => (1_000, 64),
+            Family::Big | Family::Replan => (10_000, 5_000),
             Family::Seedcase => (5, 4),
         };
         Sizes { tasks, nodes }
@@ -82,9 +81,7 @@ impl Family {
         let draw = &mut Draw::new(seed);
         let Sizes { tasks, nodes } = sizes;
         match self {
-            Family::Moldable | Family::Replan => {
-                World::new(goal, gpu_nodes(nodes, 8), moldable(draw, tasks))
-            }
+            Family::Moldable => World::new(goal, gpu_nodes(nodes, 8), moldable(draw, tasks)),
             Family::Rigid => World::new(goal, gpu_nodes(nodes, 8), rigid(draw, tasks)),
             Family::Hetero => hetero(draw, goal, tasks, nodes),
             Family::Tight => tight(draw, goal, tasks, nodes),
@@ -92,7 +89,7 @@ impl Family {
             Family::Throughput => {
                 World::new(goal, gpu_nodes(nodes, 4), training(draw, tasks, curves))
             }
-            Family::Big => big(draw, goal, tasks, nodes),
+            Family::Big | Family::Replan => big(draw, goal, tasks, nodes),
             Family::Seedcase => World::new(goal, gpu_nodes(nodes, 4), seed_case(tasks)),
         }
     }
@@ -102,8 +99,8 @@ fn name(index: usize) -> String {
     format!("t{index:05}")
 }
 
-/// One moldable task on up to so many GPUs, for families and for changes to them.
-pub(super) fn moldable_task(draw: &mut Draw, index: usize) -> Task {
+/// One moldable task on up to so many GPUs.
+fn moldable_task(draw: &mut Draw, index: usize) -> Task {
     let overlap = draw.pick(&[0, 0, 500, 1000]).copied().unwrap_or(0);
     let mut task = task(name(index))
         .sized(8)

@@ -6,7 +6,7 @@ use super::memory::{self, Peak};
 use super::row::Row;
 use super::{Case, Limit};
 use crate::cli::Error;
-use crate::model::{Algorithm, Plan, Problem, Solution};
+use crate::model::{Algorithm, Earlier, Problem, Solution};
 use crate::solver::{self, Budget, Improvement, Options};
 use crate::verify;
 
@@ -34,7 +34,7 @@ impl Search {
         self,
         pool: &rayon::ThreadPool,
         problem: &Problem,
-        warm: Option<&Plan>,
+        earlier: Option<&Earlier>,
     ) -> Result<Measured, Error> {
         let is_reset = memory::reset();
         let started = Instant::now();
@@ -55,7 +55,7 @@ impl Search {
         let mut listener = |_: &Improvement| {
             first.get_or_insert_with(|| started.elapsed());
         };
-        let solution = pool.install(|| solver::solve(problem, &options, warm, &mut listener));
+        let solution = pool.install(|| solver::solve(problem, &options, earlier, &mut listener));
         let elapsed = started.elapsed();
         let peak = memory::peak(is_reset);
         verify::check(problem, &solution).map_err(|violations| {

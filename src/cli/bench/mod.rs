@@ -19,7 +19,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 
 use super::{Error, Exit, plan, print};
-use crate::model::{Algorithm, Goal, Problem};
+use crate::model::{Algorithm, Earlier, Goal, Problem};
 use families::{Family, Sizes};
 use measure::Search;
 use plan::settings::{self, Limit};
@@ -216,7 +216,8 @@ impl Bench<'_> {
     }
 
     fn searches(&self, seed: u64, family: Option<Family>) -> Vec<Search> {
-        let usual = Duration::from_secs(if family == Some(Family::Big) { 2 } else { 1 });
+        let is_large = matches!(family, Some(Family::Big | Family::Replan));
+        let usual = Duration::from_secs(if is_large { 2 } else { 1 });
         let limit = match self.args.iterations {
             Some(most) => Limit::Iterations(most),
             None => Limit::Time(self.args.time_limit.unwrap_or(usual)),
@@ -260,7 +261,8 @@ impl Bench<'_> {
         self.tell(measured.row(case, problem, search, compile))
     }
 
-    /// Plans, changes some tasks, and measures how the next plan is made from the earlier one.
+    /// Plans, changes some tasks, and measures how the next plan is made from the earlier one, in a part of
+    /// the time.
     fn replan(
         &mut self,
         case: &Case,
@@ -269,9 +271,13 @@ impl Bench<'_> {
         search: Search,
     ) -> Result<(), Error> {
         let earlier = search.run(self.pool, problem, None)?;
+        let earlier = Earlier::of(problem, &earlier.solution.plan);
         let (changed, compile) = timed(&replan::changed(world, search.seed));
-        let warm = replan::carried_over(&earlier.solution.plan, problem, &changed);
-        let measured = search.run(self.pool, &changed, Some(&warm))?;
+        let search = Search {
+            limit: replan::limit(search.limit),
+            ..search
+        };
+        let measured = search.run(self.pool, &changed, Some(&earlier))?;
         self.tell(measured.row(case, &changed, search, compile))
     }
 

@@ -2,11 +2,13 @@
 
 mod convergence;
 mod document;
+mod earlier;
 mod progress;
 pub mod settings;
 mod table;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args, ValueEnum};
@@ -58,6 +60,9 @@ pub struct PlanArgs {
     /// The moment of the plan, RFC 3339, for pods of batches that end; default: now
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
+    /// An earlier plan, as -o json printed it, to start from: what is still good of it stays
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -160,7 +165,8 @@ fn search(
     };
     let run = |listener: &mut (dyn FnMut(&Improvement) + Send)| {
         let mut listener = |found: &Improvement| listener(found);
-        pool.install(|| solver::solve(problem, &options, None, &mut listener))
+        let earlier = settings.earlier.as_ref();
+        pool.install(|| solver::solve(problem, &options, earlier, &mut listener))
     };
     let solution = if verbose {
         let mut convergence = Convergence::new(problem.goal, started);

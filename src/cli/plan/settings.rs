@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use super::{Error, PlanArgs};
+use super::{Error, PlanArgs, earlier};
 use crate::cli::manifest::Manifest;
 use crate::cluster::duration as text;
-use crate::model::{Algorithm, Goal, ceil_i64};
+use crate::model::{Algorithm, Earlier, Goal, ceil_i64};
 
 /// When a search ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Settings {
     pub seed: u64,
     /// Number of threads; 0 is one for each core.
     pub threads: usize,
+    /// The plan to start from.
+    pub earlier: Option<Earlier>,
     /// Choices that were made for lack of an option.
     pub notes: Vec<String>,
 }
@@ -78,6 +80,7 @@ impl Settings {
             ),
             seed: first("--seed", args.seed, batches, seed, &mut notes),
             threads: args.threads.map_or(0, usize::from),
+            earlier: args.from.as_deref().map(earlier::read).transpose()?,
             notes,
         })
     }

@@ -6,6 +6,9 @@ use rand_chacha::ChaCha8Rng;
 use super::ground::{Ground, Slot};
 use super::lane::{Aim, Decoder, Lane};
 
+/// Moves between two looks at the time.
+const STRIDE: u64 = 500;
+
 /// Some lanes, the best form of them seen so far, and what is needed to try moves.
 /// A copy, its lane and its position there.
 type Spot = (u32, usize, usize);
@@ -74,17 +77,25 @@ impl<'g> Chain<'g> {
         lanes
     }
 
-    /// Takes so many moves at one temperature.
-    pub fn walk(&mut self, moves: u64, temperature: f64, random: &mut ChaCha8Rng) {
-        if self.copies.is_empty() {
-            return;
-        }
-        for _ in 0..moves {
-            if self.energy == 0 {
-                return;
+    /// Takes so many moves at one temperature, unless it is told to stop; how many it took. Where no move can
+    /// gain anything, all of them count as taken.
+    pub fn walk(
+        &mut self,
+        moves: u64,
+        temperature: f64,
+        random: &mut ChaCha8Rng,
+        stop: impl Fn() -> bool,
+    ) -> u64 {
+        for taken in 0..moves {
+            if self.energy == 0 || self.copies.is_empty() {
+                break;
+            }
+            if taken % STRIDE == STRIDE - 1 && stop() {
+                return taken;
             }
             self.step(temperature, random);
         }
+        moves
     }
 
     fn step(&mut self, temperature: f64, random: &mut ChaCha8Rng) {

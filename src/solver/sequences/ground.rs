@@ -34,6 +34,13 @@ pub struct Choice {
     usage: Range<usize>,
 }
 
+impl Choice {
+    /// What it takes of the pool: share x ms.
+    pub fn work(&self) -> f64 {
+        self.share * self.duration as f64
+    }
+}
+
 /// A class, reduced to the resources that can be scarce on it.
 pub struct ClassGround {
     pub units: Vec<Units>,

@@ -89,6 +89,12 @@ impl Lane {
         };
         self.slots.iter().map(weighted).sum()
     }
+
+    /// What its copies take of the pool together, in billionths of it x ms, as an order of lanes.
+    pub fn work(&self, ground: &Ground) -> u64 {
+        let work = |&slot: &Slot| (ground.choice(slot).work() * 1e9) as u64;
+        self.slots.iter().map(work).fold(0, u64::saturating_add)
+    }
 }
 
 /// What was free before each copy was placed and after the last one, and the energy up to there: a changed sequence is decoded from
@@ -200,8 +206,23 @@ impl Decoder {
 
 /// One lane for each node, filled as in the schedule; `None` if a copy has no place in it.
 pub fn lanes_of(ground: &Ground, aim: &Aim, schedule: &Schedule) -> Option<Vec<Lane>> {
+    let (lanes, left) = lanes_from(ground, aim, |copy| {
+        let placed = schedule.placed[copy as usize].as_ref()?;
+        let node = *schedule.nodes(placed).first()?;
+        Some((node, placed.mode, placed.start))
+    });
+    left.is_empty().then_some(lanes)
+}
+
+/// One lane for each node, decoded, with each copy on the node that `place` tells, in its mode there and in the
+/// order of its start; and the copies for which it tells none, or one that cannot be.
+pub fn lanes_from(
+    ground: &Ground,
+    aim: &Aim,
+    place: impl Fn(u32) -> Option<(usize, usize, Millis)>,
+) -> (Vec<Lane>, Vec<u32>) {
     let instance = ground.instance;
-    let mut lanes: Vec<Lane> = Vec::new();
+    let (mut lanes, mut left): (Vec<Lane>, Vec<u32>) = (Vec::new(), Vec::new());
     let mut lane_of = vec![usize::MAX; instance.problem.nodes.len()];
     for (class, of_class) in instance.problem.classes.iter().enumerate() {
         for (node, &index) in of_class.nodes.iter().enumerate() {
@@ -213,16 +234,19 @@ pub fn lanes_of(ground: &Ground, aim: &Aim, schedule: &Schedule) -> Option<Vec<L
             });
         }
     }
-    for (copy, placed) in schedule.placed.iter().enumerate() {
-        let placed = placed.as_ref()?;
-        let lane = &mut lanes[lane_of[*schedule.nodes(placed).first()?]];
-        let mut choices = ground.choices_on(copy as u32, lane.class);
-        let choice = choices.find(|&choice| ground.choices[choice as usize].mode == placed.mode)?;
-        lane.slots.push(Slot {
-            copy: copy as u32,
-            choice,
+    for copy in 0..instance.copies() as u32 {
+        let found = place(copy).and_then(|(node, mode, start)| {
+            let lane = *lane_of.get(node)?;
+            let mut choices = ground.choices_on(copy, lanes.get(lane)?.class);
+            let choice = choices.find(|&choice| ground.choices[choice as usize].mode == mode)?;
+            Some((lane, choice, start))
         });
-        lane.starts.push(placed.start);
+        let Some((lane, choice, start)) = found else {
+            left.push(copy);
+            continue;
+        };
+        lanes[lane].slots.push(Slot { copy, choice });
+        lanes[lane].starts.push(start);
     }
     let mut decoder = Decoder::default();
     for lane in &mut lanes {
@@ -231,7 +255,7 @@ pub fn lanes_of(ground: &Ground, aim: &Aim, schedule: &Schedule) -> Option<Vec<L
         lane.slots = order.into_iter().map(|at| lane.slots[at]).collect();
         decoder.decode(ground, aim, lane, 0);
     }
-    Some(lanes)
+    (lanes, left)
 }
 
 /// The schedule of decoded lanes.

@@ -11,5 +11,5 @@ mod lane;
 mod units;
 
 pub(super) use chain::Chain;
-pub(super) use ground::Ground;
-pub(super) use lane::{Aim, Decoder, Lane, lanes_of, schedule_of};
+pub(super) use ground::{Ground, Slot};
+pub(super) use lane::{Aim, Decoder, Lane, lanes_from, lanes_of, schedule_of};

@@ -137,8 +137,10 @@ fn task(
         random.random_range(0..5).into(),
         random.random_range(1..4).into(),
     );
-    let modes = (0..random.random_range(1..=limits.modes))
-        .map(|_| mode(problem, &price, limits, sizes, random));
+    let modes = (0..random.random_range(1..=limits.modes)).map(|size| Mode {
+        requests: size_named(size as i64),
+        ..mode(problem, &price, limits, sizes, random)
+    });
     let modes: Vec<Mode> = modes.filter(|mode| !mode.runs.is_empty()).collect();
     let has_room = |mode: &Mode| {
         let slots = mode
@@ -157,6 +159,11 @@ fn task(
         after: (0..known).filter(|_| random.random_bool(0.2)).collect(),
         modes,
     })
+}
+
+/// Requests that no other mode of the task has.
+fn size_named(size: i64) -> Resources {
+    Resources::from_iter([("size", size)])
 }
 
 fn mode(
@@ -293,7 +300,7 @@ pub fn moldable(tasks: usize, count: usize, seed: u64) -> Problem {
         let exponent = f64::from(random.random_range(60..96u32)) / 100.0;
         let mode = |gpus: i64| Mode {
             pods: 1,
-            requests: Resources::default(),
+            requests: size_named(gpus),
             demand: vec![gpus],
             value: 0,
             spends: Vec::new(),

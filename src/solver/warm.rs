@@ -1,0 +1,219 @@
+//! Warm start: what still holds of an earlier plan, made whole again.
+//!
+//! Where copies meet only on their nodes, each keeps node, size and its turn there. Copies before it may be
+//! gone, none has come, so none of them starts later than in the earlier plan. Whatever has no place any more, or had
+//! none, is then inserted where it adds least (best insertion: Solomon 1987), on one of the nodes with least to
+//! do. Otherwise the order of the earlier starts and the earlier sizes are decoded again.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::model::{Algorithm, Earlier, EarlierTask, Goal, Millis, Place};
+
+use super::greedy::batch_ends;
+use super::instance::Instance;
+use super::preference::Preference;
+use super::schedule::Recipe;
+use super::score::Score;
+use super::search::Search;
+use super::sequences::{Aim, Decoder, Ground, Lane, Slot, lanes_from, schedule_of};
+
+/// Nodes of each class on which a copy is tried.
+const NODES_TRIED: usize = 12;
+/// Places in a sequence where it is tried, the last ones.
+const TURNS_TRIED: usize = 12;
+/// The plan is warm when at most one copy of so many has no earlier place.
+const NEW: usize = 4;
+
+/// Where a copy was to run.
+#[derive(Clone)]
+struct Kept<'e> {
+    /// Index into `TaskView::modes`.
+    mode: usize,
+    start: Millis,
+    /// The nodes as the earlier plan counts them.
+    nodes: &'e [usize],
+}
+
+/// Makes the earlier plan fit the problem, and offers it.
+pub(super) fn start(search: &mut Search, earlier: &Earlier) {
+    let kept = kept(search.instance, earlier);
+    let known = kept.iter().flatten().count();
+    if known == 0 {
+        return;
+    }
+    match Ground::new(search.instance) {
+        Some(ground) => keep_turns(search, &ground, earlier, &kept),
+        None => {
+            search.evaluate_leaders(vec![recipe(search.instance, &kept)], Algorithm::Greedy);
+        }
+    }
+    search.is_warm = (kept.len() - known).saturating_mul(NEW) <= kept.len();
+}
+
+/// What the earlier plan says of each copy, if anything that can still be.
+fn kept<'e>(instance: &Instance, earlier: &'e Earlier) -> Vec<Option<Kept<'e>>> {
+    let problem = instance.problem;
+    let mut known: HashMap<(&str, &str), Vec<&EarlierTask>> = HashMap::new();
+    for task in &earlier.tasks {
+        let name = (task.batch.as_str(), task.name.as_str());
+        known.entry(name).or_default().push(task);
+    }
+    let mut all = vec![None; instance.copies()];
+    for (index, task) in problem.tasks.iter().enumerate() {
+        let name = (problem.batches[task.batch].key.as_str(), task.name.as_str());
+        let view = &instance.tasks[index];
+        let mut places: HashMap<u32, (Option<usize>, &Place)> = HashMap::new();
+        for entry in known.get(&name).into_iter().flatten() {
+            let modes: Vec<Option<usize>> = entry
+                .sizes
+                .iter()
+                .map(|size| {
+                    view.modes.iter().position(|mode| {
+                        let mode = &task.modes[mode.index];
+                        mode.pods == size.pods && mode.requests == size.requests
+                    })
+                })
+                .collect();
+            let read = |place: &'e Place| {
+                (
+                    place.copy,
+                    (modes.get(place.size).copied().flatten(), place),
+                )
+            };
+            places.extend(entry.places.iter().map(read));
+        }
+        for (copy, number) in view.copies.clone().zip(&task.copies) {
+            all[copy] = places.get(number).and_then(|(mode, place)| {
+                Some(Kept {
+                    mode: (*mode)?,
+                    start: place.start,
+                    nodes: &place.nodes,
+                })
+            });
+        }
+    }
+    all
+}
+
+/// The order of the earlier starts and the earlier sizes. What is new comes last, in any size.
+fn recipe(instance: &Instance, kept: &[Option<Kept>]) -> Recipe {
+    let start = |&copy: &usize| kept[copy].as_ref().map_or(Millis::MAX, |kept| kept.start);
+    let mut order: Vec<usize> = (0..instance.copies()).collect();
+    order.sort_by_key(start);
+    let modes = kept.iter();
+    Recipe {
+        order,
+        modes: modes.map(|kept| Some(kept.as_ref()?.mode)).collect(),
+        preference: Preference::EarliestEnd,
+    }
+}
+
+/// Each copy keeps node, size and turn; the others are inserted.
+fn keep_turns(search: &mut Search, ground: &Ground, earlier: &Earlier, kept: &[Option<Kept>]) {
+    let instance = search.instance;
+    let names = instance.problem.nodes.iter().enumerate();
+    let number: HashMap<&str, usize> = names.map(|(node, name)| (name.as_str(), node)).collect();
+    let nodes: Vec<Option<usize>> = earlier
+        .nodes
+        .iter()
+        .map(|name| number.get(name.as_str()).copied())
+        .collect();
+    let place = |copy: u32| {
+        let kept = kept[copy as usize].as_ref()?;
+        let node = nodes.get(*kept.nodes.first()?).copied()??;
+        Some((node, kept.mode, kept.start))
+    };
+    let none_due = vec![0; instance.problem.batches.len()];
+    let mut aim = Aim::new(instance, &none_due);
+    let (mut lanes, mut left) = lanes_from(ground, &aim, place);
+    if instance.problem.goal == Goal::Makespan {
+        // Only what ends after the last copy of its batch costs anything.
+        aim = Aim::new(
+            instance,
+            &batch_ends(instance, &schedule_of(ground, &lanes)),
+        );
+        let mut decoder = Decoder::default();
+        for lane in &mut lanes {
+            decoder.decode(ground, &aim, lane, 0);
+        }
+    }
+    left.sort_by(|&one, &other| turn(instance, one).total_cmp(&turn(instance, other)));
+    let mut insertion = Insertion::new(ground, &aim, lanes);
+    for copy in left {
+        insertion.insert(copy);
+    }
+    let schedule = schedule_of(ground, &insertion.lanes);
+    search.count(1);
+    search.offer(Score::of(instance, &schedule), schedule, Algorithm::Greedy);
+}
+
+/// The less, the sooner it is inserted: work over weight (Smith 1956), for Makespan the most work first.
+fn turn(instance: &Instance, copy: u32) -> f64 {
+    let task = instance.task(copy as usize);
+    let least = task.modes.iter().map(|mode| mode.work);
+    let least = least.fold(f64::INFINITY, f64::min);
+    match instance.problem.goal {
+        Goal::Makespan => -least,
+        _ => least / (task.weight.max(1) as f64),
+    }
+}
+
+/// Lanes that take in copies.
+struct Insertion<'g> {
+    ground: &'g Ground<'g>,
+    aim: &'g Aim,
+    lanes: Vec<Lane>,
+    /// The lanes of each class by what there is to do on them.
+    least_used: Vec<BTreeSet<(u64, usize)>>,
+    decoder: Decoder,
+}
+
+impl<'g> Insertion<'g> {
+    fn new(ground: &'g Ground<'g>, aim: &'g Aim, lanes: Vec<Lane>) -> Self {
+        let mut least_used = vec![BTreeSet::new(); ground.classes.len()];
+        for (index, lane) in lanes.iter().enumerate() {
+            least_used[lane.class].insert((lane.work(ground), index));
+        }
+        Self {
+            ground,
+            aim,
+            lanes,
+            least_used,
+            decoder: Decoder::default(),
+        }
+    }
+
+    /// Puts the copy where it adds the least energy; of equal places that of the least work, then the first.
+    fn insert(&mut self, copy: u32) {
+        let ground = self.ground;
+        let mut best: Option<((i64, f64), (usize, usize, Slot))> = None;
+        let options = &ground.options[ground.instance.task_of[copy as usize]];
+        for (class, choices) in options {
+            for &(_, index) in self.least_used[*class].iter().take(NODES_TRIED) {
+                let lane = &self.lanes[index];
+                let turns = lane.slots.len().saturating_sub(TURNS_TRIED)..=lane.slots.len();
+                for at in turns {
+                    for choice in choices.clone() {
+                        let slot = Slot { copy, choice };
+                        let tail: Vec<Slot> = std::iter::once(slot)
+                            .chain(lane.slots[at..].iter().copied())
+                            .collect();
+                        let energy = self.decoder.energy(ground, self.aim, lane, at, &tail);
+                        let cost = (energy - lane.energy, ground.choice(slot).work());
+                        if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                            best = Some((cost, (index, at, slot)));
+                        }
+                    }
+                }
+            }
+        }
+        let Some((_, (index, at, slot))) = best else {
+            return;
+        };
+        let lane = &mut self.lanes[index];
+        self.least_used[lane.class].remove(&(lane.work(ground), index));
+        lane.slots.insert(at, slot);
+        self.decoder.decode(ground, self.aim, lane, at);
+        self.least_used[lane.class].insert((lane.work(ground), index));
+    }
+}
