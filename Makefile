@@ -48,7 +48,7 @@ crds: ## Write the CRD, and the copy in the chart, from the Rust types
 	cp crds/$(CRD) charts/taskbatch/files/$(CRD)
 
 picture: ## Draw the picture of the README
-	cargo run --locked -- plan -f examples/demo.yaml --nodes examples/demo-nodes.yaml --iterations 2000 -o svg >examples/plan.svg || [ $$? -eq 3 ]
+	cargo run --locked -- plan -f examples/demo.yaml --nodes examples/demo-nodes.yaml --iterations 100000 -o svg >examples/plan.svg || [ $$? -eq 3 ]
 
 image: ## Build the container image
 	docker build --tag $(IMAGE) .

@@ -131,7 +131,7 @@ pub struct Objective {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Optimizer {
-    /// Auto: greedy at once, then better searches for the time limit. Or one search by name. Default Auto.
+    /// Auto: greedy at once, then the searches that suit the problem, until the time is over or the plan is proved optimal. Greedy: the first plans alone. Genetic, ParticleSwarm: every problem. Annealing: single pods that wait for no other task, and static goals. RuinRecreate: gangs and dependencies too. Exact: proves the optimum of small problems. Default Auto.
     #[serde(default)]
     pub algorithm: Algorithm,
     /// How long to search for a better plan. Default 2s.
@@ -139,7 +139,7 @@ pub struct Optimizer {
     #[schemars(length(max = 32))]
     #[x_kube(validation = Rule::new(DURATION).message(DURATION_MESSAGE))]
     pub time_limit: String,
-    /// Seed of the search. The same batch, nodes, seed and iterations give the same plan. Default 0.
+    /// Seed of the search. The same batch, nodes, seed and iterations give the same plan, whatever the number of threads. Default 0.
     #[serde(default)]
     #[schemars(range(min = 0, max = 9_007_199_254_740_991i64))]
     pub seed: i64,

@@ -20,7 +20,7 @@ pub struct Chart {
     pub title: String,
     /// How good it is, and how it was found, in a line.
     pub proof: String,
-    /// The nodes, by name.
+    /// The nodes, by name, with numbers in it by value.
     pub rows: Vec<Row>,
     /// How many idle nodes are left out.
     pub idle: usize,
@@ -105,13 +105,15 @@ impl Chart {
         chart
     }
 
-    /// Packs the bars of every node, and leaves idle nodes out where there are many nodes.
+    /// Sorts the nodes, packs the bars of each, and leaves idle nodes out where there are many nodes.
     pub fn finish(&mut self) {
         let all = self.rows.len();
         if all > FEW_NODES {
             self.rows.retain(|row| !row.bars.is_empty());
         }
         self.idle = all - self.rows.len();
+        self.rows
+            .sort_by(|one, other| by_value(&one.node).cmp(&by_value(&other.node)));
         self.rows.iter_mut().for_each(Row::pack);
         let bars = self.rows.iter().flat_map(|row| &row.bars);
         self.end = bars.map(|bar| bar.end).max().unwrap_or(0).max(1);
@@ -238,6 +240,26 @@ fn lowest_gap(running: &[Bar], share: u32) -> u32 {
     };
     let ends = running.iter().map(|other| other.top + other.share);
     ends.chain([0]).filter(|top| fits(*top)).min().unwrap_or(0)
+}
+
+/// A key that sorts `gpu-2` before `gpu-10`: a number is as long as it has digits.
+fn by_value(name: &str) -> Vec<(usize, &str)> {
+    let digits = |letter: char| letter.is_ascii_digit();
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while let Some(first) = rest.chars().next() {
+        let is_number = digits(first);
+        let end = rest.find(|letter| digits(letter) != is_number);
+        let (part, after) = rest.split_at(end.unwrap_or(rest.len()));
+        let number = part.trim_start_matches('0');
+        parts.push(if is_number {
+            (1 + number.len(), number)
+        } else {
+            (0, part)
+        });
+        rest = after;
+    }
+    parts
 }
 
 /// What has no place, copies of one task with one reason together.

@@ -61,7 +61,6 @@ fn problem() -> Problem {
             task("train", 1, vec![mode(16_000, 6)]),
             task("tiny", 2, vec![mode(500, 1)]),
         ],
-        budgets: vec![],
         unplaceable: vec![],
     }
 }
@@ -195,6 +194,25 @@ fn large_plans_stay_small_pictures() {
     let picture = svg::render(&chart);
     assert_eq!(picture.matches("<rect class=\"c").count(), 1000 + 50);
     assert!(picture.len() < 500_000, "{} bytes", picture.len());
+}
+
+#[test]
+fn nodes_are_sorted_with_their_numbers_by_value() {
+    let names = ["gpu-10", "gpu-9", "cpu-2", "gpu-9-b", "10", "gpu-010", "9"];
+    let row = |name: &str| Row {
+        node: name.into(),
+        ..Row::default()
+    };
+    let mut chart = Chart {
+        rows: names.map(row).into(),
+        ..Chart::default()
+    };
+    chart.finish();
+    let sorted: Vec<_> = chart.rows.iter().map(|row| row.node.as_str()).collect();
+    assert_eq!(
+        sorted,
+        ["cpu-2", "gpu-9", "gpu-9-b", "gpu-10", "gpu-010", "9", "10"]
+    );
 }
 
 #[test]

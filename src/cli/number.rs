@@ -1,6 +1,6 @@
 //! Numbers for people.
 
-use crate::model::{Millis, Unit};
+use crate::model::{self, Millis, Unit};
 
 /// Milliseconds as seconds: `512.3s`; short times as `40ms`.
 pub fn seconds(millis: Millis) -> String {
@@ -34,6 +34,15 @@ pub fn percent(fraction: f64) -> String {
     }
 }
 
+/// How far a plan may be from the best one; 0 only where it is proved to be the best.
+pub fn gap(objective: i64, bound: i64) -> String {
+    match model::gap(objective, bound) {
+        None => "unknown".into(),
+        Some(0.0) if objective != bound => "< 0.01 %".into(),
+        Some(gap) => percent(gap),
+    }
+}
+
 /// `value` / 10^`places` without trailing zeros, but for one.
 fn decimal(value: i64, places: u32) -> String {
     let unit = 10u64.pow(places);
@@ -61,5 +70,9 @@ mod tests {
         assert_eq!(percent(0.0288), "2.9 %");
         assert_eq!(percent(0.0004), "0.04 %");
         assert_eq!(percent(0.0), "0 %");
+        assert_eq!(gap(620_000, 619_990), "< 0.01 %");
+        assert_eq!(gap(620_000, 620_000), "0 %");
+        assert_eq!(gap(102, 100), "2.0 %");
+        assert_eq!(gap(1, 0), "unknown");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::chart::{Bar, Chart, LETTERS, Row, WHOLE, letter, ticks};
+use super::chart::{Bar, Chart, LETTERS, Note, Row, WHOLE, letter, ticks};
 use crate::cluster::duration;
 use crate::model::{Millis, Problem, Solution};
 
@@ -19,7 +19,7 @@ const CHARACTER: f64 = 6.7;
 /// Height of a bar with a line of text.
 const LANE: f64 = 16.0;
 /// A bar of this height has room for a line of text.
-const READABLE: f64 = 14.0;
+const READABLE: f64 = 12.0;
 /// Height of a node without much on it.
 const LOWEST_ROW: f64 = 26.0;
 /// Distance of the nodes.
@@ -274,11 +274,13 @@ impl Picture {
         if !chart.unplaced.is_empty() {
             self.y += 6.0;
         }
-        for note in chart.unplaced.iter().take(MOST_NOTES) {
-            let label = format!("No place: {}", cut(&note.label, 300.0));
-            let x = LEFT.max(16.0 + 1.15 * CHARACTER * label.chars().count() as f64) + 12.0;
+        let label = |note: &Note| format!("No place: {}", cut(&note.label, 300.0));
+        let notes = || chart.unplaced.iter().take(MOST_NOTES);
+        let widest = notes().map(|note| label(note).chars().count()).max();
+        let x = LEFT.max(16.0 + 1.15 * CHARACTER * widest.unwrap_or(0) as f64) + 12.0;
+        for note in notes() {
             self.y += LINE;
-            self.text(16.0, self.y, "warn", &label);
+            self.text(16.0, self.y, "warn", &label(note));
             for (index, line) in wrap(&note.text, ((RIGHT - x) / CHARACTER) as usize)
                 .iter()
                 .enumerate()
@@ -298,7 +300,7 @@ impl Picture {
     }
 }
 
-/// The longest text that has room in a bar.
+/// The longest text that says something and has room in a bar.
 fn caption(bar: &Bar, width: f64, height: f64) -> Option<String> {
     if height < READABLE {
         return None;
@@ -310,8 +312,10 @@ fn caption(bar: &Bar, width: f64, height: f64) -> Option<String> {
         format!("{initial} {}", bar.size),
         initial.to_string(),
     ];
+    let telling = if bar.task < LETTERS { 4 } else { 2 };
     texts
         .into_iter()
+        .take(telling)
         .find(|text| text.chars().count() as f64 * CHARACTER + 6.0 <= width)
 }
 

@@ -30,6 +30,15 @@ fn value(goal: Goal, value: i64) -> String {
     }
 }
 
+/// The search that was asked for, and the one that found the plan where that is another one.
+pub fn found(solution: &Solution) -> String {
+    if solution.found_by == solution.algorithm {
+        solution.algorithm.to_string()
+    } else {
+        format!("{}, found by {}", solution.algorithm, solution.found_by)
+    }
+}
+
 /// How good a plan is, and how it was found.
 pub fn proof(goal: Goal, solution: &Solution) -> String {
     let side = if goal.is_maximised() {
@@ -37,12 +46,8 @@ pub fn proof(goal: Goal, solution: &Solution) -> String {
     } else {
         "lower"
     };
-    let gap = solution.gap().map_or("unknown".into(), number::percent);
-    let found = if solution.found_by == solution.algorithm {
-        solution.algorithm.to_string()
-    } else {
-        format!("{}, found by {}", solution.algorithm, solution.found_by)
-    };
+    let gap = number::gap(solution.objective, solution.bound);
+    let found = found(solution);
     let (objective, bound) = (value(goal, solution.objective), value(goal, solution.bound));
     let (name, seed) = (solution.bound_name, solution.seed);
     format!(

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rayon::prelude::*;
+
 use super::classes::{classify, slots};
 use super::{explain, modes, snapshot};
 use crate::model::{
-    Batch, Exact, Fix, Goal, Millis, Mode, Placement, PlannedBatch, PlannedTask, Problem, Reason,
-    Resources, Run, Snapshot, Task, Unplaced, ceil_i64,
+    Batch, Exact, Fix, Fraction, Goal, Millis, Mode, Placement, PlannedBatch, PlannedTask, Problem,
+    Reason, Resources, Run, Snapshot, Task, Unplaced,
 };
 
 /// Copies of one task that want a place.
@@ -39,8 +41,13 @@ pub fn compile(snapshot: &Snapshot, requests: &[Request<'_>], goal: Goal) -> Pro
         snapshot
     };
     let mut compiler = Compiler::new(snapshot, requests, goal);
+    // Tasks know nothing of each other here, so that their modes can be made side by side.
+    let modes = requests
+        .par_iter()
+        .map(|request| compiler.modes(request.task()));
+    let mut modes: Vec<Vec<Mode>> = modes.collect();
     for index in dependency_order(requests) {
-        compiler.add(&requests[index]);
+        compiler.add(&requests[index], std::mem::take(&mut modes[index]));
     }
     compiler.problem
 }
@@ -174,7 +181,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn add(&mut self, request: &Request<'a>) {
+    fn add(&mut self, request: &Request<'a>, modes: Vec<Mode>) {
         let task = &request.batch.tasks[request.task];
         let key = (request.batch.key.as_str(), task.name.as_str());
         let names = task.after.iter();
@@ -183,7 +190,6 @@ impl<'a> Compiler<'a> {
             .flatten()
             .copied()
             .collect();
-        let modes = self.modes(task);
         let place = match after.iter().copied().collect::<Option<Vec<usize>>>() {
             _ if modes.is_empty() => {
                 let (reason, message, fix) = self.explain(task);
@@ -297,10 +303,9 @@ impl<'a> Compiler<'a> {
                 .iter()
                 .map(|name| size.effective.get(name))
                 .collect();
-            let mut durations = Durations::default();
             let runs: Vec<Run> = (0..self.problem.classes.len())
                 .filter(|class| admitted[*class])
-                .filter_map(|class| self.run(task, &size, &demand, class, &mut durations))
+                .filter_map(|class| self.run(task, &size, &demand, class))
                 .collect();
             let room: u64 = runs
                 .iter()
@@ -322,30 +327,23 @@ impl<'a> Compiler<'a> {
         without_dominated(found, self.goal)
     }
 
-    fn run(
-        &self,
-        task: &Task,
-        size: &modes::Size,
-        demand: &[i64],
-        class: usize,
-        durations: &mut Durations,
-    ) -> Option<Run> {
+    fn run(&self, task: &Task, size: &modes::Size, demand: &[i64], class: usize) -> Option<Run> {
         let room = &self.problem.classes[class];
         let slots = slots(&room.free, demand);
         if slots == 0 {
             return None;
         }
         let node = &self.snapshot.nodes[*room.nodes.first()?];
-        let (duration, read, compute) = durations.get(task, &size.work, &node.speed)?;
+        let (duration, read, compute) = modes::duration(task, &size.work, &node.speed)?;
         let price = modes::price(node, &size.effective);
-        let cost = ceil_i64(&(&price * Exact::from_integer(duration.into())))?;
+        let cost = (price.clone() * Fraction::from(duration)).ceil()?;
         Some(Run {
             class,
             duration,
             read,
             compute,
             slots,
-            price,
+            price: Exact::from(price),
             cost,
         })
     }
@@ -358,24 +356,6 @@ fn largest(snapshot: &Snapshot, resources: &[String]) -> BTreeMap<String, i64> {
         Some((name.clone(), amounts.max()?))
     };
     resources.iter().filter_map(most).collect()
-}
-
-/// Durations of one size by node speed; there are few speeds and many nodes.
-#[derive(Default)]
-struct Durations(BTreeMap<Exact, Option<(Millis, Millis, Millis)>>);
-
-impl Durations {
-    fn get(
-        &mut self,
-        task: &Task,
-        work: &Exact,
-        speed: &Exact,
-    ) -> Option<(Millis, Millis, Millis)> {
-        *self
-            .0
-            .entry(speed.clone())
-            .or_insert_with(|| modes::duration(task, work, speed))
-    }
 }
 
 /// Drops each mode for which another one is at least as good in every respect, wherever it runs.

@@ -1,8 +1,6 @@
 //! Durations in Go's grammar, exactly: `1h30m`, `500ms`, `1.5s`.
 
-use num_bigint::BigInt;
-
-use crate::model::{Exact, Millis, decimal, exact};
+use crate::model::{Exact, Fraction, Millis, decimal, exact};
 
 /// The exact milliseconds of a duration that is not negative; `None` for anything else.
 pub fn parse(text: &str) -> Option<Exact> {
@@ -10,18 +8,21 @@ pub fn parse(text: &str) -> Option<Exact> {
         return Some(exact(0));
     }
     let mut rest = text;
-    let mut total = exact(0);
+    let mut total = Fraction::from(0);
     while !rest.is_empty() {
         let digits = rest
             .find(|c: char| !(c.is_ascii_digit() || c == '.'))
             .unwrap_or(rest.len());
         let (number, after) = rest.split_at(digits);
         let (suffix, unit) = UNITS.iter().find(|(suffix, _)| after.starts_with(suffix))?;
-        total += decimal(number)? * Exact::new(BigInt::from(*unit), BigInt::from(1_000_000));
+        let number = Fraction::from(&decimal(number)?);
+        total = total + number * Fraction::new(*unit, NANOS_PER_MILLI);
         rest = &after[suffix.len()..];
     }
-    (!text.is_empty()).then_some(total)
+    (!text.is_empty()).then(|| total.into())
 }
+
+const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// Suffixes with their nanoseconds; `ms` before `m`, so that the longer one is found first.
 const UNITS: [(&str, i64); 7] = [

@@ -12,6 +12,8 @@ pub mod intake;
 pub mod ledger;
 mod mend;
 pub mod modes;
+#[cfg(test)]
+mod modes_tests;
 pub mod node;
 pub mod placement;
 pub mod pod;

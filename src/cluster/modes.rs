@@ -1,7 +1,7 @@
 //! The ways to run one task: sizes x numbers of workers, with duration, price and value.
 
 use crate::model::{
-    CPU, Exact, Goal, Millis, Node, Overflow, Resources, Scaling, Task, ceil_i64, exact, floor_i64,
+    CPU, Exact, Fraction, Goal, Millis, Node, Overflow, Resources, Scaling, Task, exact,
 };
 use num_traits::ToPrimitive;
 
@@ -16,9 +16,9 @@ pub struct Size {
     /// Effective request of a pod.
     pub effective: Resources,
     /// Computing time on a node of speed 1, in exact ms.
-    pub work: Exact,
+    pub work: Fraction,
     /// S(a / a_ref).
-    pub speedup: Exact,
+    pub speedup: Fraction,
 }
 
 /// Every size of a task, smallest first.
@@ -38,7 +38,7 @@ pub fn sizes(task: &Task) -> Result<Vec<Size>, Overflow> {
                 amount,
                 effective: task.shape.effective(&requests)?,
                 requests,
-                work: &task.estimate.process / &speedup,
+                work: Fraction::from(&task.estimate.process) / speedup.clone(),
                 speedup,
             });
         }
@@ -73,79 +73,82 @@ fn requests(task: &Task, amount: i64) -> Resources {
 }
 
 /// S(a / a_ref), for the total amount over all workers; 1 at the smallest size with the fewest workers.
-fn speedup(task: &Task, amount: i64, pods: u32) -> Exact {
+fn speedup(task: &Task, amount: i64, pods: u32) -> Fraction {
     let range = task.sized.as_ref().and_then(|name| task.ranges.get(name));
     let smallest = range.map_or(amount, |range| range.min);
-    let mut x = Exact::new(pods.into(), task.workers.min().into());
+    let one = || Fraction::from(1);
+    let mut x = Fraction::new(pods.into(), task.workers.min().into());
     if smallest > 0 {
-        x *= Exact::new(amount.into(), smallest.into());
+        x = x * Fraction::new(amount, smallest);
     }
-    if x <= exact(0) {
-        return exact(1);
+    if x <= Fraction::from(0) {
+        return one();
     }
     match &task.estimate.scaling {
         Scaling::Linear => x,
-        Scaling::Amdahl(parallel) => exact(1) / (exact(1) - parallel + parallel / x),
-        Scaling::Power(exponent) => power(&x, *exponent),
+        Scaling::Amdahl(parallel) => {
+            let parallel = || Fraction::from(parallel);
+            one() / (one() - parallel() + parallel() / x)
+        }
+        Scaling::Power(exponent) => power(&x.into(), *exponent),
         Scaling::Table(points) => {
             let total = |amount: i64, pods: u32| exact(amount) * exact(pods);
-            interpolate(points, &total(amount, pods))
-                / interpolate(points, &total(smallest, task.workers.min()))
+            let here = interpolate(points, &total(amount, pods));
+            here / interpolate(points, &total(smallest, task.workers.min()))
         }
     }
 }
 
 /// libm's own `pow` is the same on every platform, that of the C library is not.
-fn power(x: &Exact, exponent: f64) -> Exact {
+fn power(x: &Exact, exponent: f64) -> Fraction {
     x.to_f64()
         .map(|x| libm::pow(x, exponent))
         .and_then(Exact::from_float)
         .filter(|speedup| *speedup > exact(0))
-        .unwrap_or_else(|| exact(1))
+        .map_or_else(|| Fraction::from(1), |speedup| Fraction::from(&speedup))
 }
 
 /// Piecewise linear between points sorted by amount, constant past the ends. Never empty.
-fn interpolate(points: &[(Exact, Exact)], x: &Exact) -> Exact {
+fn interpolate(points: &[(Exact, Exact)], x: &Exact) -> Fraction {
     for pair in points.windows(2) {
         let ((x0, y0), (x1, y1)) = (&pair[0], &pair[1]);
         if x0 <= x && x <= x1 {
-            return y0 + (y1 - y0) * (x - x0) / (x1 - x0);
+            let [x0, y0, x1, y1, x] = [x0, y0, x1, y1, x].map(Fraction::from);
+            return y0.clone() + (y1 - y0) * (x - x0.clone()) / (x1 - x0);
         }
     }
     match (points.first(), points.last()) {
-        (Some((x0, y0)), Some((_, last))) => if x < x0 { y0 } else { last }.clone(),
-        _ => exact(1),
+        (Some((x0, y0)), Some((_, last))) => Fraction::from(if x < x0 { y0 } else { last }),
+        _ => Fraction::from(1),
     }
 }
 
 /// Duration of a pod on a node of this speed, with the parts that read and compute; `None` beyond 64 bits.
 ///
-/// `T = (1 - o) (read + comp) + o max(read, comp)`, computed exactly and rounded up once.
-pub fn duration(task: &Task, work: &Exact, speed: &Exact) -> Option<(Millis, Millis, Millis)> {
-    let estimate = &task.estimate;
-    let compute = work / speed;
-    let sum = &estimate.read + &compute;
-    let total = if estimate.overlap == exact(0) {
-        sum
+/// `T = (1 - o) (read + comp) + o max(read, comp)`, computed exactly and rounded up once. What is the same:
+/// the longer part as a whole, and that share of the shorter one that does not overlap it.
+pub fn duration(task: &Task, work: &Fraction, speed: &Exact) -> Option<(Millis, Millis, Millis)> {
+    let read = Fraction::from(&task.estimate.read);
+    let compute = work.clone() / Fraction::from(speed);
+    let alone = Fraction::from(1) - Fraction::from(&task.estimate.overlap);
+    let parts = (read.ceil()?, compute.ceil()?);
+    let (shorter, longer) = if read < compute {
+        (read, compute)
     } else {
-        let longer = estimate.read.clone().max(compute.clone());
-        (exact(1) - &estimate.overlap) * sum + &estimate.overlap * longer
+        (compute, read)
     };
-    Some((
-        ceil_i64(&total)?,
-        ceil_i64(&estimate.read)?,
-        ceil_i64(&compute)?,
-    ))
+    let total = longer + alone * shorter;
+    Some((total.ceil()?, parts.0, parts.1))
 }
 
 /// Price of a pod on a node, in millionths for each ms: the node's price an hour x the pod's dominant share of it.
-pub fn price(node: &Node, effective: &Resources) -> Exact {
+pub fn price(node: &Node, effective: &Resources) -> Fraction {
     let shares = effective.iter().filter_map(|(name, amount)| {
         let all = node.allocatable.get(name);
-        (name != "pods" && amount > 0 && all > 0).then(|| Exact::new(amount.into(), all.into()))
+        (name != "pods" && amount > 0 && all > 0).then(|| Fraction::new(amount, all))
     });
-    let dominant = shares.max().unwrap_or_else(|| exact(0));
-    &node.price * dominant * Exact::new(1_000_000.into(), 3_600_000.into())
+    let dominant = shares.max().unwrap_or_else(|| Fraction::from(0));
+    Fraction::from(&node.price) * dominant * Fraction::new(1_000_000, 3_600_000)
 }
 
 /// What a copy adds to a static goal, in thousandths; 0 for timed goals. `None` beyond 64 bits.
@@ -154,22 +157,31 @@ pub fn price(node: &Node, effective: &Resources) -> Exact {
 pub fn value(task: &Task, goal: Goal, size: &Size, largest: i64) -> Option<i64> {
     match goal {
         Goal::Shortfall => {
-            let unit = exact(if task.sized.as_deref() == Some(CPU) {
-                1000
-            } else {
-                1
-            });
-            let held = exact(size.amount) * exact(size.pods) / &unit;
-            let capacity = if largest > 0 {
-                exact(largest) / unit
-            } else {
-                exact(1)
+            let unit = || {
+                Fraction::from(if task.sized.as_deref() == Some(CPU) {
+                    1000
+                } else {
+                    1
+                })
             };
-            let lack = |millis: &Exact| (millis / exact(1000) / &capacity - &held).max(exact(0));
-            let total = &held + lack(&task.estimate.read) + lack(&task.estimate.process);
-            ceil_i64(&(total * exact(1000)))
+            let amount = |amount: i64| Fraction::from(amount) / unit();
+            let held = amount(size.amount) * Fraction::from(i64::from(size.pods));
+            let capacity = if largest > 0 {
+                amount(largest)
+            } else {
+                Fraction::from(1)
+            };
+            let lack = |millis: &Exact| {
+                let seconds = Fraction::from(millis) / Fraction::from(1000);
+                (seconds / capacity.clone() - held.clone()).max(Fraction::from(0))
+            };
+            let total = held.clone() + lack(&task.estimate.read) + lack(&task.estimate.process);
+            (total * Fraction::from(1000)).ceil()
         }
-        Goal::Throughput => floor_i64(&(&size.speedup * exact(task.weight) * exact(1000))),
+        Goal::Throughput => {
+            let thousandths = Fraction::from(task.weight) * Fraction::from(1000);
+            (size.speedup.clone() * thousandths).floor()
+        }
         Goal::Makespan | Goal::FlowTime | Goal::Cost => Some(0),
     }
 }

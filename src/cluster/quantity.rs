@@ -6,7 +6,7 @@
 use num_bigint::BigInt;
 use num_traits::Pow;
 
-use crate::model::{CPU, Exact, ceil_i64, decimal, exact};
+use crate::model::{CPU, Exact, Fraction, decimal, exact};
 
 /// A text that is no quantity, or one too large.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,14 +43,18 @@ const LARGEST_EXPONENT: i32 = 60;
 
 /// The exact value of a quantity, in the base unit (cores, bytes, devices).
 pub fn parse(text: &str) -> Result<Exact, QuantityError> {
+    read(text).map(Exact::from)
+}
+
+fn read(text: &str) -> Result<Fraction, QuantityError> {
     let malformed = || QuantityError::Malformed(text.to_owned());
     let split = text
         .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-')))
         .unwrap_or(text.len());
     let (digits, suffix) = text.split_at(split);
-    let value = decimal(digits).ok_or_else(malformed)?;
+    let value = Fraction::from(&decimal(digits).ok_or_else(malformed)?);
     if let Some((_, bits)) = BINARY.iter().find(|(name, _)| *name == suffix) {
-        return Ok(value * exact(BigInt::from(1) << *bits));
+        return Ok(value * Fraction::from(1i64 << *bits));
     }
     let power = match DECIMAL.iter().find(|(name, _)| *name == suffix) {
         Some((_, power)) => *power,
@@ -63,7 +67,7 @@ pub fn parse(text: &str) -> Result<Exact, QuantityError> {
     if power == 0 {
         return Ok(value);
     }
-    let scale = exact(Pow::pow(BigInt::from(10), power.unsigned_abs()));
+    let scale = Fraction::from(&exact(Pow::pow(BigInt::from(10), power.unsigned_abs())));
     Ok(if power < 0 {
         value / scale
     } else {
@@ -81,9 +85,13 @@ fn exponent(suffix: &str) -> Option<i32> {
 
 /// The value in the resource's own unit (milli-CPU for cpu), maybe a fraction.
 pub fn units(resource: &str, text: &str) -> Result<Exact, QuantityError> {
-    let value = parse(text)?;
+    in_units(resource, text).map(Exact::from)
+}
+
+fn in_units(resource: &str, text: &str) -> Result<Fraction, QuantityError> {
+    let value = read(text)?;
     Ok(if resource == CPU {
-        value * exact(1000)
+        value * Fraction::from(1000)
     } else {
         value
     })
@@ -91,7 +99,10 @@ pub fn units(resource: &str, text: &str) -> Result<Exact, QuantityError> {
 
 /// The amount in the resource's own unit, rounded up to whole ones.
 pub fn amount(resource: &str, text: &str) -> Result<i64, QuantityError> {
-    ceil_i64(&units(resource, text)?).ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
+    let value = in_units(resource, text)?;
+    value
+        .ceil()
+        .ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
 }
 
 /// Writes an amount as a quantity that reads back as the same amount.

@@ -6,6 +6,7 @@
 mod earlier;
 mod exact;
 mod fix;
+mod fraction;
 mod node;
 mod plan;
 mod problem;
@@ -16,8 +17,9 @@ mod task;
 pub use earlier::{Earlier, EarlierTask, Place, Size};
 pub use exact::{Exact, ceil_i64, decimal, exact, floor_i64};
 pub use fix::{Fix, Mend, quantity};
+pub use fraction::Fraction;
 pub use node::{Hold, Node, Snapshot, Taint, TaintEffect};
-pub use plan::{Assignment, Outcome, Plan, Solution, Unplaced};
+pub use plan::{Assignment, Outcome, Plan, Solution, Unplaced, gap};
 pub use problem::{Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Run};
 pub use reason::Reason;
 pub use resources::{CPU, MEMORY, Overflow, PODS, Resources, is_extended};

@@ -82,13 +82,18 @@ pub struct Solution {
 }
 
 impl Solution {
-    /// `(objective - bound) / bound`, of Throughput `(bound - objective) / bound`, to 4 decimals;
-    /// 0 when both are 0, `None` when the bound alone is 0.
+    /// How far the plan is from its bound at most.
     pub fn gap(&self) -> Option<f64> {
-        if self.bound == 0 {
-            return (self.objective == 0).then_some(0.0);
-        }
-        let distance = (self.objective as f64 - self.bound as f64).abs();
-        Some((distance / self.bound as f64 * 10_000.0).round() / 10_000.0)
+        gap(self.objective, self.bound)
     }
+}
+
+/// `(objective - bound) / bound`, of Throughput `(bound - objective) / bound`, to 4 decimals;
+/// 0 when both are 0, `None` when the bound alone is 0.
+pub fn gap(objective: i64, bound: i64) -> Option<f64> {
+    if bound == 0 {
+        return (objective == 0).then_some(0.0);
+    }
+    let distance = (objective as f64 - bound as f64).abs();
+    Some((distance / bound as f64 * 10_000.0).round() / 10_000.0)
 }

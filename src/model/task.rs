@@ -111,20 +111,21 @@ impl Goal {
     JsonSchema,
 )]
 pub enum Algorithm {
-    /// Greedy at once, then the other searches for as long as the budget lasts and the gap is open.
+    /// Greedy at once, then the searches that suit the problem for as long as the budget lasts and the gap is open.
     #[default]
     Auto,
-    /// Canonical allotments, prices and list scheduling: good plans at once.
+    /// List scheduling at deadlines or prices: good plans at once.
     Greedy,
-    /// Genetic search with biased random keys, started from the greedy plans.
+    /// Genetic search with biased random keys, from the greedy plans on.
     Genetic,
-    /// Simulated annealing on the sequences of the nodes, started from the greedy plan.
+    /// Simulated annealing from the greedy plan on: sequences of the nodes, where all copies are single pods that
+    /// wait for no other task; exchanges between nodes for static goals.
     Annealing,
-    /// Particle swarm over random keys, started from the greedy plans.
+    /// Particle swarm over random keys, from the greedy plans on.
     ParticleSwarm,
-    /// Takes some copies out of the plan and puts them back better, started from the greedy plan.
+    /// Takes some copies out of the greedy plan and puts them back better, again and again; static goals: as Annealing.
     RuinRecreate,
-    /// Branch and bound: proves the optimum of small problems.
+    /// Branch and bound: proves the optimum of small problems; static goals: as Annealing.
     Exact,
 }
 

@@ -6,7 +6,7 @@
 //! parallel; the next round deals them anew. On few nodes each chain has a whole plan of its own. The number
 //! of chains does not depend on the number of threads.
 //!
-//! FlowTime is the energy itself. Under Makespan the energy is how late copies are behind due times a little
+//! FlowTime is the energy itself. Under Makespan it is how late copies are, squared, behind due times a little
 //! before the ends that the batches have now; whenever a better plan is found, the due times move on.
 
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::model::{Algorithm, Goal, Millis};
 use super::greedy::batch_ends;
 use super::instance::Instance;
 use super::priced;
+use super::ruin_recreate;
 use super::schedule::Schedule;
 use super::score::Score;
 use super::search::Search;
@@ -41,6 +42,8 @@ const FARTHEST: f64 = 0.5;
 const NEAREST: f64 = 0.01;
 /// Rounds without a better plan after which they move.
 const PATIENCE: u64 = 20;
+/// The unit of temperature under Makespan, in the energy of a copy on average.
+const LATENESS: f64 = 20.0;
 /// In the last part of the budget only better plans are accepted.
 const QUENCH: f64 = 0.97;
 
@@ -49,10 +52,11 @@ pub(super) fn suits(instance: &Instance) -> bool {
     Ground::suits(instance)
 }
 
-/// Searches until the budget ends.
+/// Searches until the budget ends. Where copies meet elsewhere too, the same rule of acceptance is used with the
+/// moves of ruin and recreate.
 pub(super) fn run(search: &mut Search) {
     let Some(ground) = Ground::new(search.instance) else {
-        return;
+        return ruin_recreate::run(search);
     };
     let Some(incumbent) = search.incumbent() else {
         return;
@@ -111,7 +115,11 @@ impl<'g> Annealing<'g> {
             let spent = spent.max(self.round as f64 / MOST_ROUNDS as f64);
             self.round += 1;
             let moves_each = (search.iterations() - before) as f64 / copies as f64;
-            let temperature = self.unit * temperature(spent, moves_each);
+            let unit = match search.problem().goal {
+                Goal::Makespan => LATENESS * self.energy() as f64 / copies as f64,
+                _ => self.unit,
+            };
+            let temperature = unit * temperature(spent, moves_each);
             let found = self.round(search, moves, temperature);
             if let Some(schedule) = found {
                 let score = Score::of(search.instance, &schedule);
@@ -131,6 +139,15 @@ impl<'g> Annealing<'g> {
                 self.aim_again(search);
             }
         }
+    }
+
+    /// The least energy of the plans.
+    fn energy(&self) -> i64 {
+        let all = self
+            .plans
+            .iter()
+            .map(|plan| plan.iter().map(|lane| lane.energy).sum());
+        all.min().unwrap_or(0)
     }
 
     /// Lets all chains walk; the best plan if it is better than those before.

@@ -3,6 +3,8 @@
 //!
 //! It ends before the budget does when the gap is closed or branch and bound has seen everything.
 
+use crate::model::Goal;
+
 use super::search::Search;
 use super::{annealing, exact, genetic, greedy, priced, ruin_recreate};
 
@@ -13,6 +15,8 @@ type Stage = (f64, fn(&mut Search));
 const FEW: usize = 12;
 /// Up to so many it is worth a try.
 const SOME: usize = 30;
+const FEW_MORE: usize = FEW + 1;
+const MANY: usize = SOME + 1;
 
 /// Rounds of learning after which prices are good enough to tell how good an earlier plan still is.
 const ROUNDS: usize = 20;
@@ -46,7 +50,19 @@ fn warm_stages(search: &Search) -> &'static [Stage] {
 
 fn stages(search: &Search) -> &'static [Stage] {
     let copies = search.instance.copies();
+    let is_makespan = search.problem().goal == Goal::Makespan;
     match (annealing::suits(search.instance), copies) {
+        (true, FEW_MORE..=SOME) if is_makespan => &[
+            (0.2, genetic::run),
+            (0.4, annealing::run),
+            (0.8, exact::run),
+            (1.0, ruin_recreate::run),
+        ],
+        (true, MANY..) if is_makespan => &[
+            (0.4, genetic::run),
+            (0.8, annealing::run),
+            (1.0, ruin_recreate::run),
+        ],
         (true, ..=FEW) => &[
             (0.05, annealing::run),
             (0.9, exact::run),

@@ -14,6 +14,10 @@ pub struct Improvement {
     pub objective: i64,
     /// The bound on it.
     pub bound: i64,
+    /// Which bound that is.
+    pub bound_name: &'static str,
+    /// How many copies have no place in it.
+    pub unplaced: usize,
     /// The search that found it.
     pub found_by: Algorithm,
     /// Plans decoded so far.

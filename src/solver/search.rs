@@ -289,6 +289,8 @@ impl<'a> Search<'a> {
         self.listener.improved(&Improvement {
             objective: incumbent.objective(self.instance),
             bound: incumbent.bound.value,
+            bound_name: incumbent.bound.name,
+            unplaced: incumbent.score.unplaced,
             found_by: by,
             iterations: self.meter.tried(),
         });

@@ -78,6 +78,43 @@ fn a_picture_is_a_picture() {
 }
 
 #[test]
+fn a_picture_for_terminals_has_nodes_and_time() {
+    let text = plan("gantt", "gantt");
+    for part in ["n1 ", "│[train", "└┬─", "0s ", "no place: train (x3)"] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+    assert!(!text.contains('\x1b'), "colours without a terminal: {text}");
+}
+
+#[test]
+fn verbose_shows_the_way_to_the_plan_and_the_parts_of_each_length() {
+    let arguments = [
+        "plan",
+        "-v",
+        "-f",
+        "batch.yaml",
+        "--nodes",
+        "nodes.yaml",
+        "--iterations",
+        "30",
+    ];
+    let done = folder("verbose").run(&arguments);
+    let lines: Vec<&str> = done.err.lines().collect();
+    assert!(
+        lines[0].contains("LOWER BOUND") && lines[0].contains("FOUND BY"),
+        "{done:?}"
+    );
+    let last = lines.last().expect("an improvement");
+    for part in ["620.0s", "< 0.01 %", "Greedy", "prices of time"] {
+        assert!(last.contains(part), "{part:?} in {last}");
+    }
+    assert!(
+        done.out.contains("READ") && done.out.contains("COMPUTE"),
+        "{done:?}"
+    );
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let folder = folder("pipe");
     folder.write("batch.yaml", &BATCH.replace("count: 1", "count: 3000"));
@@ -142,7 +179,7 @@ fn the_picture_in_the_examples_is_the_generated_one() {
         "--nodes",
         &example("demo-nodes.yaml"),
         "--iterations",
-        "2000",
+        "100000",
         "-o",
         "svg",
     ]);

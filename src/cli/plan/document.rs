@@ -16,6 +16,7 @@ use crate::model::{
 pub struct Document<'a> {
     goal: Goal,
     algorithm: Algorithm,
+    found_by: Algorithm,
     seed: u64,
     elapsed_ms: u64,
     outcome: Word,
@@ -26,6 +27,7 @@ pub struct Document<'a> {
     /// Of a goal that is maximised.
     #[serde(skip_serializing_if = "Option::is_none")]
     upper_bound: Option<i64>,
+    bound_name: &'static str,
     gap: Option<f64>,
     unit: Unit,
     assignments: Vec<Placed<'a>>,
@@ -79,12 +81,14 @@ impl<'a> Document<'a> {
         Self {
             goal: problem.goal,
             algorithm: solution.algorithm,
+            found_by: solution.found_by,
             seed: solution.seed,
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             outcome: Word::of(solution.outcome),
             objective: solution.objective,
             lower_bound: (!maximised).then_some(solution.bound),
             upper_bound: maximised.then_some(solution.bound),
+            bound_name: solution.bound_name,
             gap: solution.gap(),
             unit: problem.goal.unit(),
             assignments: assignments

@@ -1,5 +1,6 @@
 //! `taskbatch plan`: plans batches without a cluster.
 
+mod convergence;
 mod document;
 mod earlier;
 mod progress;
@@ -14,12 +15,13 @@ use clap::{ArgGroup, Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::manifest::{self, Input, Paths};
-use super::{Error, Exit, print, svg};
+use super::{Error, Exit, chart, gantt, print, svg};
 use crate::cluster::compile::{self, Request};
 use crate::cluster::snapshot;
 use crate::model::{Algorithm, Goal, Problem, Solution};
-use crate::solver::{self, Budget};
+use crate::solver::{self, Budget, Improvement};
 use crate::verify;
+use convergence::Convergence;
 use document::Document;
 use settings::{Limit, Settings};
 use table::Table;
@@ -64,6 +66,9 @@ pub struct PlanArgs {
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
+    /// Show on standard error how the search goes on, and in the table how long reading and computing take
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 /// How to print a plan.
@@ -78,7 +83,9 @@ enum Format {
     Json,
     /// The same as YAML
     Yaml,
-    /// A picture: nodes and time
+    /// A picture for terminals: nodes and time
+    Gantt,
+    /// The same picture as SVG
     Svg,
 }
 
@@ -94,12 +101,16 @@ pub fn plan(args: &PlanArgs) -> Result<Exit, Error> {
         eprintln!("note: {note}");
     }
     let problem = compile(&input, &settings, args.now.unwrap_or_else(Timestamp::now));
-    let (solution, elapsed) = search(&problem, &settings)?;
+    let (solution, elapsed) = search(&problem, &settings, args.verbose)?;
     verify::check(&problem, &solution).map_err(|violations| {
         let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
         Error::Unverified(lines.join("\n"))
     })?;
-    print(|out| show(out, args.output, &input, &problem, &solution, elapsed))?;
+    let format = match args.output {
+        Format::Table if args.verbose => Format::Wide,
+        other => other,
+    };
+    print(|out| show(out, format, &input, &problem, &solution, elapsed))?;
     let all_placed = solution.plan.unplaced.is_empty();
     Ok(if all_placed {
         Exit::Done
@@ -124,8 +135,13 @@ fn compile(input: &Input, settings: &Settings, now: Timestamp) -> Problem {
     compile::compile(&snapshot, &requests, settings.goal)
 }
 
-/// Searches on as many threads as were asked for, with a line of progress where somebody looks on.
-fn search(problem: &Problem, settings: &Settings) -> Result<(Solution, Duration), Error> {
+/// Searches on as many threads as were asked for. On standard error there is a line for each improvement where that
+/// was asked for, else a line of progress where somebody looks on.
+fn search(
+    problem: &Problem,
+    settings: &Settings,
+    verbose: bool,
+) -> Result<(Solution, Duration), Error> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(settings.threads)
         .build()
@@ -147,10 +163,21 @@ fn search(problem: &Problem, settings: &Settings) -> Result<(Solution, Duration)
             spent: &spent,
         },
     };
-    let solution = progress::shown(problem.goal, settings.limit, |seen| {
-        let mut listener = |found: &solver::Improvement| seen.improved(found);
-        pool.install(|| solver::solve(problem, &options, settings.earlier.as_ref(), &mut listener))
-    });
+    let run = |listener: &mut (dyn FnMut(&Improvement) + Send)| {
+        let mut listener = |found: &Improvement| listener(found);
+        let earlier = settings.earlier.as_ref();
+        pool.install(|| solver::solve(problem, &options, earlier, &mut listener))
+    };
+    let solution = if verbose {
+        let mut convergence = Convergence::new(problem.goal, started);
+        let solution = run(&mut |found| convergence.improved(found));
+        convergence.end();
+        solution
+    } else {
+        progress::shown(problem.goal, settings.limit, |seen| {
+            run(&mut |found| seen.improved(found))
+        })
+    };
     Ok((solution, started.elapsed()))
 }
 
@@ -180,6 +207,10 @@ fn show(
         Format::Yaml => {
             let text = serde_saphyr::to_string(&document()).map_err(io::Error::other)?;
             out.write_all(text.as_bytes())
+        }
+        Format::Gantt => {
+            let chart = chart::Chart::of_plan(problem, solution);
+            out.write_all(gantt::render(&chart, gantt::Screen::stdout()).as_bytes())
         }
         Format::Svg => out.write_all(svg::svg(problem, solution).as_bytes()),
     }

@@ -76,13 +76,9 @@ fn message(goal: Goal, found: &Improvement) -> String {
     } else {
         "lower"
     };
-    let distance = (found.objective as f64 - found.bound as f64).abs();
-    let gap = match found.bound {
-        0 => String::new(),
-        bound => format!(", gap {}", number::percent(distance / bound as f64)),
-    };
+    let gap = number::gap(found.objective, found.bound);
     format!(
-        "{goal} {}, {side} bound {}{gap}, {} plans",
+        "{goal} {}, {side} bound {}, gap {gap}, {} plans",
         value(found.objective),
         value(found.bound),
         found.iterations

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::cli::manifest::Input;
-use crate::cli::number::{objective, percent, seconds};
+use crate::cli::number::{gap, objective, seconds};
+use crate::cli::wording::found;
 use crate::cluster::quantity;
 use crate::model::{Assignment, Mode, Problem, Run, Solution, Unplaced};
 
@@ -45,22 +46,23 @@ impl Table<'_> {
         } else {
             "lower"
         };
-        let gap = solution.gap().map_or("unknown".into(), percent);
+        let gap = gap(solution.objective, solution.bound);
         writeln!(
             out,
-            "{goal} {}, {side} bound {}, gap {gap}",
+            "{goal} {}, {side} bound {} ({}), gap {gap}",
             objective(goal.unit(), solution.objective),
             objective(goal.unit(), solution.bound),
+            solution.bound_name,
         )?;
         let placed = solution.plan.assignments.len();
         writeln!(
             out,
-            "{:?}: {placed} of {} placed on {} of {} nodes; {} with seed {}, plans tried: {} in {:.1}s",
+            "{:?}: {placed} of {} placed on {} of {} nodes; {}, seed {}, plans tried: {} in {:.1}s",
             solution.outcome,
             placed + solution.plan.unplaced.len(),
             self.used_nodes(),
             self.input.nodes.len(),
-            solution.algorithm,
+            found(solution),
             solution.seed,
             solution.iterations,
             self.elapsed.as_secs_f64(),

@@ -7,6 +7,8 @@ mod order;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
+use rayon::prelude::*;
+use serde::Deserialize;
 
 use self::estimate::read_estimate;
 use self::faults::Faults;
@@ -34,12 +36,7 @@ pub fn read(batch: &TaskBatch) -> Result<Batch, Vec<Fault>> {
         faults.add("spec", COPIES_MESSAGE);
     }
     faults.duration("spec.optimizer.timeLimit", Some(&spec.optimizer.time_limit));
-    let tasks: Vec<Option<Task>> = spec
-        .tasks
-        .iter()
-        .enumerate()
-        .map(|(index, task)| read_task(task, &format!("spec.tasks[{index}]"), &mut faults))
-        .collect();
+    let tasks = read_tasks(&spec.tasks, &mut faults);
     check_names(&spec.tasks, &mut faults);
     check_dependencies(&spec.tasks, &mut faults);
     if !faults.0.is_empty() {
@@ -49,8 +46,23 @@ pub fn read(batch: &TaskBatch) -> Result<Batch, Vec<Fault>> {
         key: format!("{namespace}/{name}"),
         weight: spec.weight,
         goal: spec.objective.goal,
-        tasks: tasks.into_iter().flatten().collect(),
+        tasks,
     })
+}
+
+/// The tasks that can be read, side by side; the faults are in their order.
+fn read_tasks(tasks: &[TaskSpec], faults: &mut Faults) -> Vec<Task> {
+    let each = tasks.par_iter().enumerate().map(|(index, task)| {
+        let mut faults = Faults::default();
+        let read = read_task(task, &format!("spec.tasks[{index}]"), &mut faults);
+        (read, faults)
+    });
+    let each: Vec<(Option<Task>, Faults)> = each.collect();
+    let found = each.into_iter().filter_map(|(task, more)| {
+        faults.0.extend(more.0);
+        task
+    });
+    found.collect()
 }
 
 fn read_task(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<Task> {
@@ -105,6 +117,10 @@ fn read_task(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<Task> {
 
 fn read_pod(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<PodSpec> {
     let spec = task.template.0.get("spec")?;
+    if let Ok(pod) = PodSpec::deserialize(spec) {
+        return Some(pod);
+    }
+    // The path of the field that is wrong is found by a second, slower reading.
     match serde_path_to_error::deserialize(spec) {
         Ok(pod) => Some(pod),
         Err(error) => {

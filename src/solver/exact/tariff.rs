@@ -169,7 +169,7 @@ impl Tariff {
         let floor = &self.floors[way];
         let at = time / self.width * FINE as f64;
         let entry = at as usize;
-        if entry + 1 >= floor.entries.len() {
+        if entry >= floor.entries.len().saturating_sub(1) {
             return floor.pace.cost(time, floor.duration);
         }
         if floor.entries[entry + 1] == f64::INFINITY {

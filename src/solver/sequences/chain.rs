@@ -118,7 +118,8 @@ impl<'g> Chain<'g> {
         match below(random, 10) {
             0..2 => self.resize((copy, from, at), limit, random),
             2..4 => self.trade((copy, from, at), limit, random),
-            4..7 => self.relocate((copy, from, at), limit, random),
+            4 => self.cross((copy, from, at), limit, random),
+            5..8 => self.relocate((copy, from, at), limit, random),
             _ => self.swap((copy, from, at), limit, random),
         }
     }
@@ -272,6 +273,27 @@ impl<'g> Chain<'g> {
         if self.judge_two((from, at), (to, place), limit) {
             self.lane_of[copy as usize] = to as u32;
             self.lane_of[theirs.copy as usize] = from as u32;
+        }
+    }
+
+    /// Two lanes of a class exchange what comes after some moment (2-opt*: Potvin and Rousseau 1995).
+    fn cross(&mut self, (copy, from, at): Spot, limit: f64, random: &mut ChaCha8Rng) {
+        let Some(to) = self.any_lane(copy, random) else {
+            return;
+        };
+        let (mine, theirs) = (&self.lanes[from], &self.lanes[to]);
+        if to == from || mine.class != theirs.class {
+            return;
+        }
+        let place = self.place(to, mine.starts[at], random);
+        self.one.take(&theirs.slots[place..], &[]);
+        self.two.take(&mine.slots[at..], &[]);
+        if self.judge_two((from, at), (to, place), limit) {
+            for (lane, first) in [(from, at), (to, place)] {
+                for slot in &self.lanes[lane].slots[first..] {
+                    self.lane_of[slot.copy as usize] = lane as u32;
+                }
+            }
         }
     }
 

@@ -10,6 +10,9 @@ use super::units::{Run, Units};
 /// Beyond this, sums of ends are not searched, so that no sum overflows.
 const MOST_ENERGY: i128 = 1 << 60;
 
+/// Nor where the weights of all copies sum up to more: squares of lateness are bounded too, see `lane.rs`.
+const MOST_WEIGHTS: i128 = 1 << 25;
+
 /// A copy on a node, in one of the ways in which it may run there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
@@ -26,7 +29,7 @@ pub struct Choice {
     pub mode: usize,
     pub class: usize,
     pub duration: Millis,
-    /// What it uses of the resources that matter on the class, and of each unit of time of the whole pool.
+    /// What it uses of the pool's capacity: the largest share over the resources.
     pub share: f64,
     usage: Range<usize>,
 }
@@ -165,7 +168,7 @@ fn has_small_ends(instance: &Instance) -> bool {
             .max(1);
         weights = weights.saturating_add(copies.saturating_mul(i128::from(weight)));
     }
-    horizon.saturating_mul(weights) < MOST_ENERGY
+    horizon.saturating_mul(weights) < MOST_ENERGY && weights < MOST_WEIGHTS
 }
 
 /// The units that are free of a resource over time. What is held counts from the start, even where the hold

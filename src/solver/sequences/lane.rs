@@ -7,10 +7,20 @@ use super::super::schedule::Schedule;
 use super::ground::{Ground, Slot};
 use super::units::{Run, Units};
 
-/// What each copy is to reach: its energy is `weight` x how much later than `due` it ends.
+/// What each copy is to reach. Its energy is `weight` x how much later than `due` it ends; under Makespan, where
+/// the latest copy counts, the square of it, in units of 2^`shift` ms.
 #[derive(Clone, Debug)]
 pub struct Aim {
     copies: Vec<Target>,
+    shift: Option<u32>,
+}
+
+/// The unit of lateness is at most a 2^15th of the last due time, and nothing counts as later than 2^18 units: so
+/// no sum of squares x weights over all copies leaves 63 bits.
+const MOST_LATE: i64 = 1 << 18;
+
+fn shift_of(last: Millis) -> u32 {
+    (64 - last.max(1).leading_zeros()).saturating_sub(15)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +48,21 @@ impl Aim {
                 release: view.release,
             }
         };
+        let last = dues.iter().copied().max().unwrap_or(0);
         Self {
             copies: instance.task_of.iter().map(target).collect(),
+            shift: (instance.problem.goal == Goal::Makespan).then(|| shift_of(last)),
+        }
+    }
+
+    fn energy(&self, target: Target, end: Millis) -> i64 {
+        let late = (end - target.due).max(0);
+        match self.shift {
+            None => target.weight * late,
+            Some(shift) => {
+                let late = (late >> shift).min(MOST_LATE) + i64::from(late > 0);
+                target.weight * (late * late)
+            }
         }
     }
 }
@@ -186,8 +209,7 @@ impl Decoder {
                 }
             }
         }
-        let late = (start + choice.duration - target.due).max(0);
-        (start, target.weight * late)
+        (start, aim.energy(target, start + choice.duration))
     }
 }
 
