@@ -1,13 +1,14 @@
 //! Warm start: what still holds of an earlier plan, made whole again.
 //!
-//! Where copies meet only on their nodes, each keeps node, size and its turn there. Copies before it may be
-//! gone, none has come, so none of them starts later than in the earlier plan. Whatever has no place any more, or had
-//! none, is then inserted where it adds least (best insertion: Solomon 1987), on one of the nodes with least to
-//! do. Otherwise the order of the earlier starts and the earlier sizes are decoded again.
+//! Where copies meet only on their nodes, each keeps node, size and its turn there. Of those before it some may be
+//! gone, and none has come; so none starts later than in the earlier plan, unless one takes longer by now or less
+//! is free. Whatever has no place any more, or had none, is then inserted where it adds least (best insertion:
+//! Solomon 1987), on one of the nodes with least to do. Otherwise the order of the earlier starts and the earlier
+//! sizes are decoded again.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::{Algorithm, Earlier, EarlierTask, Goal, Millis, Place};
+use crate::model::{Algorithm, Earlier, Goal, Millis, Mode, Place, Size};
 
 use super::greedy::batch_ends;
 use super::instance::Instance;
@@ -44,57 +45,63 @@ pub(super) fn start(search: &mut Search, earlier: &Earlier) {
     }
     search.is_warm = (kept.len() - known).saturating_mul(NEW) <= kept.len();
     let ground = Ground::new(search.instance).filter(|_| search.is_warm);
-    match ground {
-        Some(ground) => keep_turns(search, &ground, earlier, &kept),
-        None => {
-            search.evaluate_leaders(vec![recipe(search.instance, &kept)], Algorithm::Greedy);
-        }
+    if let Some(ground) = &ground {
+        keep_turns(search, ground, earlier, &kept);
     }
+    if (ground.is_none() || has_late_holds(search.instance)) && !search.is_over() {
+        search.evaluate_leaders(vec![recipe(search.instance, &kept)], Algorithm::Greedy);
+    }
+}
+
+/// Whether something is held only from a later time on: sequences leave the room before it empty.
+fn has_late_holds(instance: &Instance) -> bool {
+    let classes = instance.problem.classes.iter();
+    classes
+        .flat_map(|class| &class.holds)
+        .any(|hold| hold.from > 0)
 }
 
 /// What the earlier plan says of each copy, if anything that can still be.
 fn kept<'e>(instance: &Instance, earlier: &'e Earlier) -> Vec<Option<Kept<'e>>> {
     let problem = instance.problem;
-    let mut known: HashMap<(&str, &str), Vec<&EarlierTask>> = HashMap::new();
-    for task in &earlier.tasks {
+    let mut places: HashMap<(&str, &str), HashMap<u32, (usize, &Place)>> = HashMap::new();
+    for (entry, task) in earlier.tasks.iter().enumerate() {
         let name = (task.batch.as_str(), task.name.as_str());
-        known.entry(name).or_default().push(task);
+        let of_copies = task.places.iter().map(|place| (place.copy, (entry, place)));
+        places.entry(name).or_default().extend(of_copies);
     }
     let mut all = vec![None; instance.copies()];
     for (index, task) in problem.tasks.iter().enumerate() {
         let name = (problem.batches[task.batch].key.as_str(), task.name.as_str());
-        let view = &instance.tasks[index];
-        let mut places: HashMap<u32, (Option<usize>, &Place)> = HashMap::new();
-        for entry in known.get(&name).into_iter().flatten() {
-            let modes: Vec<Option<usize>> = entry
-                .sizes
-                .iter()
-                .map(|size| {
-                    view.modes.iter().position(|mode| {
-                        let mode = &task.modes[mode.index];
-                        mode.pods == size.pods && mode.requests == size.requests
-                    })
-                })
-                .collect();
-            let read = |place: &'e Place| {
-                (
-                    place.copy,
-                    (modes.get(place.size).copied().flatten(), place),
-                )
+        let Some(places) = places.get(&name) else {
+            continue;
+        };
+        // Copies of few sizes, each looked up once.
+        let mut modes: HashMap<(usize, usize), Option<usize>> = HashMap::new();
+        for (copy, number) in instance.tasks[index].copies.clone().zip(&task.copies) {
+            let Some(&(entry, place)) = places.get(number) else {
+                continue;
             };
-            places.extend(entry.places.iter().map(read));
-        }
-        for (copy, number) in view.copies.clone().zip(&task.copies) {
-            all[copy] = places.get(number).and_then(|(mode, place)| {
-                Some(Kept {
-                    mode: (*mode)?,
-                    start: place.start,
-                    nodes: &place.nodes,
-                })
+            let mode = modes.entry((entry, place.size)).or_insert_with(|| {
+                let size = earlier.tasks[entry].sizes.get(place.size)?;
+                mode_of(instance, index, size)
+            });
+            all[copy] = mode.map(|mode| Kept {
+                mode,
+                start: place.start,
+                nodes: &place.nodes,
             });
         }
     }
     all
+}
+
+/// The mode of a task, an index into `TaskView::modes`, that is of this size.
+fn mode_of(instance: &Instance, task: usize, size: &Size) -> Option<usize> {
+    let modes = &instance.problem.tasks[task].modes;
+    let is_it = |mode: &Mode| mode.pods == size.pods && mode.requests == size.requests;
+    let mut views = instance.tasks[task].modes.iter();
+    views.position(|view| is_it(&modes[view.index]))
 }
 
 /// The order of the earlier starts and the earlier sizes. What is new comes last, in any size.

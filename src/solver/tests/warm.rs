@@ -41,7 +41,9 @@ proptest! {
         let earlier = Earlier::of(&problem, &first.plan);
         let second = replan(&problem, &earlier, 100);
         checker::check(&problem, &second);
-        if Ground::suits(&Instance::new(&problem)) {
+        // Sequences leave the room before a late hold empty.
+        let mut holds = problem.classes.iter().flat_map(|class| &class.holds);
+        if Ground::suits(&Instance::new(&problem)) && holds.all(|hold| hold.from <= 0) {
             let alone = replan(&problem, &earlier, 1);
             checker::check(&problem, &alone);
             prop_assert!(alone.objective <= first.objective, "{} > {}", alone.objective, first.objective);
