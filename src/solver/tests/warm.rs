@@ -68,12 +68,16 @@ proptest! {
         let earlier = Earlier::of(&one, &plan(&one, Algorithm::Auto, 1, 10).plan);
         checker::check(&one, &replan(&one, &earlier, 30));
     }
+}
+
+proptest! {
+    #![proptest_config(cases(100))]
 
     #[test]
     fn copies_start_no_later_when_others_are_gone(seed in any::<u64>().no_shrink()) {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
         let before = timed(30, random);
-        let first = plan(&before, Algorithm::Auto, 1, 2_000);
+        let first = plan(&before, Algorithm::Annealing, 1, 500);
         let mut after = before.clone();
         after.tasks.retain(|_| random.random_bool(0.8));
         // Names say which task is which, not their order.
@@ -92,7 +96,7 @@ proptest! {
     fn copies_stay_on_their_nodes_when_tasks_and_nodes_come_and_go(seed in any::<u64>().no_shrink()) {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
         let before = timed(30, random);
-        let first = plan(&before, Algorithm::Auto, 1, 1_000);
+        let first = plan(&before, Algorithm::Annealing, 1, 500);
         let mut after = changed(&before, random);
         after.goal = before.goal;
         let earlier = Earlier::of(&before, &first.plan);
@@ -109,7 +113,7 @@ proptest! {
                 prop_assert_eq!((node(&after, now), now.mode), (name_then, then.mode));
             }
         }
-        checker::check(&after, &replan(&after, &earlier, 2_000));
+        checker::check(&after, &replan(&after, &earlier, 200));
     }
 }
 
