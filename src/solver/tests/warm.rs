@@ -95,7 +95,7 @@ proptest! {
     #[test]
     fn copies_stay_on_their_nodes_when_tasks_and_nodes_come_and_go(seed in any::<u64>().no_shrink()) {
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
-        let before = timed(30, random);
+        let before = timed(60, random);
         let first = plan(&before, Algorithm::Annealing, 1, 500);
         let mut after = changed(&before, random);
         after.goal = before.goal;
