@@ -71,7 +71,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(100))]
+    #![proptest_config(cases(40))]
 
     #[test]
     fn copies_start_no_later_when_others_are_gone(seed in any::<u64>().no_shrink()) {
