@@ -131,7 +131,7 @@ pub struct Objective {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Optimizer {
-    /// Auto: greedy at once, then the searches that suit the problem, until the time is over or the plan is proved optimal. Greedy: the first plans alone. Genetic, ParticleSwarm: every problem. Annealing: single pods that wait for no other task, and static goals. RuinRecreate: gangs and dependencies too. Exact: proves the optimum of small problems. Default Auto.
+    /// Auto: greedy at once, then the searches that suit the problem, until the time is over or the plan is proved optimal. Greedy: the first plans alone. Genetic, ParticleSwarm: every problem. Annealing: strongest for single pods that wait for no other task, and for static goals. RuinRecreate: for gangs and dependencies. Exact: proves the optimum of small problems. Default Auto.
     #[serde(default)]
     pub algorithm: Algorithm,
     /// How long to search for a better plan. Default 2s.
