@@ -130,7 +130,7 @@ impl<'g> Annealing<'g> {
                 }
             }
             self.missed += 1;
-            if self.missed % PATIENCE == 0 && search.problem().goal == Goal::Makespan {
+            if self.missed.is_multiple_of(PATIENCE) && search.problem().goal == Goal::Makespan {
                 self.reach = if self.reach > NEAREST {
                     self.reach / 2.0
                 } else {

@@ -131,7 +131,6 @@ fn deadlines(search: &mut Search, ends: Vec<Millis>) {
     }
 }
 
-/// When a copy has to start in the mode of least work that would meet its deadline from the beginning.
 /// Moves the deadline of each batch by how far it was missed, or its end lay before it.
 fn deadlines_by_batch(search: &mut Search) {
     let instance = search.instance;
@@ -179,6 +178,7 @@ pub(super) fn batch_ends(instance: &Instance, schedule: &Schedule) -> Vec<Millis
     ends
 }
 
+/// When a copy has to start in the mode of least work that would meet its deadline from the beginning.
 fn latest_start(task: &TaskView, ends: &[Millis]) -> Millis {
     let end = ends[task.batch];
     let in_time = task

@@ -61,10 +61,13 @@ fn has_late_holds(instance: &Instance) -> bool {
         .any(|hold| hold.from > 0)
 }
 
+/// The places of the copies of a task, each with the entry that it stands in.
+type Copies<'e> = HashMap<u32, (usize, &'e Place)>;
+
 /// What the earlier plan says of each copy, if anything that can still be.
 fn kept<'e>(instance: &Instance, earlier: &'e Earlier) -> Vec<Option<Kept<'e>>> {
     let problem = instance.problem;
-    let mut places: HashMap<(&str, &str), HashMap<u32, (usize, &Place)>> = HashMap::new();
+    let mut places: HashMap<(&str, &str), Copies<'_>> = HashMap::new();
     for (entry, task) in earlier.tasks.iter().enumerate() {
         let name = (task.batch.as_str(), task.name.as_str());
         let of_copies = task.places.iter().map(|place| (place.copy, (entry, place)));
@@ -178,6 +181,9 @@ struct Insertion<'g> {
     decoder: Decoder,
 }
 
+/// Energy, then work.
+type Cost = (i64, f64);
+
 impl<'g> Insertion<'g> {
     fn new(ground: &'g Ground<'g>, aim: &'g Aim, lanes: Vec<Lane>) -> Self {
         let mut least_used = vec![BTreeSet::new(); ground.classes.len()];
@@ -200,7 +206,7 @@ impl<'g> Insertion<'g> {
         let sizes: usize = options.iter().map(|(_, choices)| choices.len()).sum();
         let turns = (tries / sizes.max(1)).clamp(1, TURNS_TRIED);
         let nodes = (tries / (sizes * turns).max(1)).clamp(1, NODES_TRIED);
-        let mut best: Option<((i64, f64), (usize, usize, Slot))> = None;
+        let mut best: Option<(Cost, (usize, usize, Slot))> = None;
         for (class, choices) in options {
             for &(_, index) in self.least_used[*class].iter().take(nodes) {
                 let lane = &self.lanes[index];

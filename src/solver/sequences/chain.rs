@@ -9,10 +9,10 @@ use super::lane::{Aim, Decoder, Lane};
 /// Moves between two looks at the time.
 const STRIDE: u64 = 500;
 
-/// Some lanes, the best form of them seen so far, and what is needed to try moves.
 /// A copy, its lane and its position there.
 type Spot = (u32, usize, usize);
 
+/// Some lanes, the best form of them seen so far, and what is needed to try moves.
 pub struct Chain<'g> {
     ground: &'g Ground<'g>,
     aim: &'g Aim,
