@@ -15,6 +15,7 @@ type Stage = (f64, fn(&mut Search));
 const FEW: usize = 12;
 /// Up to so many it is worth a try.
 const SOME: usize = 30;
+/// Ranges of patterns begin one above.
 const FEW_MORE: usize = FEW + 1;
 const MANY: usize = SOME + 1;
 
@@ -59,8 +60,8 @@ fn stages(search: &Search) -> &'static [Stage] {
             (1.0, ruin_recreate::run),
         ],
         (true, MANY..) if is_makespan => &[
-            (0.4, genetic::run),
-            (0.8, annealing::run),
+            (0.25, genetic::run),
+            (0.9, annealing::run),
             (1.0, ruin_recreate::run),
         ],
         (true, ..=FEW) => &[
