@@ -206,15 +206,14 @@ impl<'a> Relaxation<'a> {
     pub fn tails(&self, batch: usize) -> Vec<Millis> {
         let tasks = &self.instance.tasks;
         let mut tails: Vec<Option<Millis>> = vec![None; tasks.len()];
-        let mut is_placed: Vec<bool> = tasks.iter().map(|task| task.copies.is_empty()).collect();
+        // What is not placed does not have to follow, and nobody waits through a task without copies.
+        let mut is_placed = vec![false; tasks.len()];
         for job in &self.tasks {
             is_placed[self.instance.task_of[job.view.copies.start]] = true;
         }
         for (index, task) in tasks.iter().enumerate().rev() {
-            // What is not placed does not have to follow; what has no copies takes no time.
-            let least = task.modes.iter().map(|mode| mode.least).min();
-            let least = least.filter(|_| !task.copies.is_empty()).unwrap_or(0);
-            let own = (task.batch == batch && !task.copies.is_empty()).then_some(0);
+            let least = task.modes.iter().map(|mode| mode.least).min().unwrap_or(0);
+            let own = (task.batch == batch).then_some(0);
             let path = tails[index].max(own).map(|tail| tail.saturating_add(least));
             for &before in task.after.iter().filter(|_| is_placed[index]) {
                 tails[before] = tails[before].max(path);

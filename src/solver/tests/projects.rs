@@ -92,6 +92,16 @@ fn check_budgets(problem: &Problem, solution: &Solution) {
     }
 }
 
+#[test]
+fn nobody_waits_through_a_task_without_copies() {
+    let random = &mut ChaCha8Rng::seed_from_u64(10_469_562_311_134_897_740);
+    let problem = project(Goal::Makespan, 0, random);
+    let problem = with_budgets(problem, random);
+    for algorithm in SEARCHES {
+        checker::check(&problem, &plan(&problem, algorithm, 1, 200));
+    }
+}
+
 proptest! {
     #![proptest_config(cases(200))]
 
