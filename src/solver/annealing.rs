@@ -11,7 +11,6 @@
 
 use std::sync::Arc;
 
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -20,6 +19,7 @@ use crate::model::{Algorithm, Goal, Millis};
 
 use super::greedy::batch_ends;
 use super::instance::Instance;
+use super::keys::generator;
 use super::priced;
 use super::ruin_recreate;
 use super::schedule::Schedule;
@@ -254,13 +254,4 @@ fn temperature(spent: f64, moves_each: f64) -> f64 {
     let hot = (0.04 * libm::pow(expected / 40_000.0, 0.6)).clamp(0.004, 0.3);
     let cold = (hot / 40.0).max(0.0005);
     hot * libm::pow(cold / hot, spent / QUENCH)
-}
-
-/// The generator of one chain in one round: it depends on nothing else, whatever thread runs it.
-fn generator(seed: u64, round: u64, index: u64) -> ChaCha8Rng {
-    let mut key = [0u8; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..16].copy_from_slice(&round.to_le_bytes());
-    key[16..24].copy_from_slice(&index.to_le_bytes());
-    ChaCha8Rng::from_seed(key)
 }
