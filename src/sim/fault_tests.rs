@@ -66,7 +66,7 @@ impl Dice {
         json!({
             "apiVersion": "taskbatch.dev/v1alpha1", "kind": "TaskBatch",
             "metadata": {"name": name},
-            "spec": {"tasks": tasks, "optimizer": {"iterations": 3}},
+            "spec": {"tasks": tasks, "optimizer": {"iterations": 1}},
         })
     }
 

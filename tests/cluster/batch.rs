@@ -28,7 +28,7 @@ pub(crate) async fn operator_with(
 }
 
 /// What holds an operator to the batches and nodes of this sandbox.
-fn arguments(sandbox: &Sandbox) -> Vec<String> {
+pub(crate) fn arguments(sandbox: &Sandbox) -> Vec<String> {
     let namespace = &sandbox.namespace;
     [
         "--watch-namespace",

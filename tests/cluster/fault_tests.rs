@@ -1,109 +1,20 @@
-//! The operator is killed at every write of a batch, and another one goes on from what the API server holds.
+//! One operator follows another; and an operator with nothing to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::Value;
 use taskbatch::api::Phase;
 
-use crate::batch::{Manifest, in_phase, no_pods, operator, operator_with, seen};
-use crate::harness::{Cut, Operator, Proxy, Sandbox, Test, eventually, seconds};
+use crate::batch::{Manifest, in_phase, operator, operator_with};
+use crate::harness::{Operator, Sandbox, Test, eventually, seconds};
 use crate::tests;
 
 pub(crate) const TESTS: &[Test] = tests![
-    a_batch_survives_a_kill_before_every_write,
-    a_batch_survives_a_kill_after_every_write,
     a_second_replica_takes_over_when_the_first_is_killed,
     a_second_replica_takes_over_at_once_when_the_first_stops,
     an_operator_with_nothing_to_do_writes_nothing,
 ];
-
-/// More writes than the batch takes.
-const MOST_WRITES: usize = 40;
-
-fn small_batch() -> Manifest {
-    Manifest::new("")
-        .task(
-            "one",
-            "count: 2\nresources: {cpu: {min: 1}}",
-            &[("run-for", "300ms")],
-        )
-        .task(
-            "two",
-            "retry: {limit: 1, backoff: {initial: 0s}}",
-            &[("run-for", "300ms"), ("fail-below-attempt", "1")],
-        )
-}
-
-async fn a_batch_survives_a_kill_before_every_write(sandbox: Sandbox) -> Result<()> {
-    kill_at_every_write(&sandbox, Cut::Before).await
-}
-
-async fn a_batch_survives_a_kill_after_every_write(sandbox: Sandbox) -> Result<()> {
-    kill_at_every_write(&sandbox, Cut::After).await
-}
-
-async fn kill_at_every_write(sandbox: &Sandbox, cut: fn(usize) -> Cut) -> Result<()> {
-    sandbox.node("a").create().await?;
-    for write in 1..MOST_WRITES {
-        let proxy = Proxy::start(&sandbox.cluster, cut(write)).await?;
-        // Each operator has a lease of its own, since a killed one keeps its lease for a while.
-        let through = proxy.kubeconfig(&sandbox.cluster)?;
-        let mut first = operator_with(sandbox, &through, &format!("first-{write}")).await?;
-        sandbox.apply(&small_batch().yaml()).await?.ok()?;
-        let finished = tokio::select! {
-            () = proxy.cut() => false,
-            done = in_phase(sandbox, "demo", Phase::Complete) => done.map(|_| true)?,
-        };
-        first.kill()?;
-        if !finished {
-            let direct = sandbox.cluster.kubeconfig();
-            let mut second = operator_with(sandbox, &direct, &format!("second-{write}")).await?;
-            in_phase(sandbox, "demo", Phase::Complete)
-                .await
-                .with_context(|| {
-                    let log = second.log().unwrap_or_default();
-                    format!("killed at {:?}\n{log}", cut(write))
-                })?;
-            second.kill()?;
-        }
-        check_attempts(sandbox)
-            .await
-            .with_context(|| format!("killed at {:?}", cut(write)))?;
-        sandbox.kubectl(&["delete", "tb", "demo"]).await?.ok()?;
-        no_pods(sandbox).await?;
-        if finished {
-            let least = 3 + 3 + 2;
-            ensure!(
-                proxy.writes() >= least,
-                "{} writes are fewer than creates and binds",
-                proxy.writes()
-            );
-            return Ok(());
-        }
-    }
-    anyhow::bail!("more than {MOST_WRITES} writes for a small batch")
-}
-
-/// Each copy succeeded once, where it was meant to be, and used no attempt more than it needed.
-async fn check_attempts(sandbox: &Sandbox) -> Result<()> {
-    let pods = seen(sandbox).await?;
-    let mut succeeded: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for pod in &pods {
-        ensure!(pod.node == pod.meant_for, "{pod:?}");
-        let copy = (pod.task.clone(), pod.copy.clone());
-        *succeeded.entry(copy).or_default() += usize::from(pod.phase == "Succeeded");
-    }
-    ensure!(
-        succeeded.len() == 3 && succeeded.values().all(|times| *times == 1),
-        "{pods:#?}"
-    );
-    ensure!(
-        pods.len() == 4,
-        "one failed attempt and three good ones: {pods:#?}"
-    );
-    Ok(())
-}
 
 async fn a_second_replica_takes_over_when_the_first_is_killed(sandbox: Sandbox) -> Result<()> {
     sandbox.node("a").create().await?;

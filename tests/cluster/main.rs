@@ -5,11 +5,14 @@
 mod batch;
 mod batch_tests;
 mod chart_tests;
+mod crash_tests;
 mod fault_tests;
 mod harness;
 mod harness_tests;
 mod kubelet_tests;
+mod lane;
 mod refusal_tests;
+mod scenario;
 mod serve;
 
 use std::process::ExitCode;
@@ -21,6 +24,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let tests = [
         batch_tests::TESTS,
         chart_tests::TESTS,
+        crash_tests::TESTS,
         fault_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,

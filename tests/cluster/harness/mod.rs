@@ -6,7 +6,11 @@
 
 mod access;
 mod admission;
+mod audit;
+mod books;
+mod checker;
 mod control_plane;
+mod fault;
 mod kubelet;
 mod node;
 mod operator;
@@ -19,11 +23,14 @@ mod tools;
 mod trial;
 mod wait;
 
+pub(crate) use books::Tally;
+pub(crate) use checker::{Checker, Noted};
 pub(crate) use control_plane::ControlPlane;
+pub(crate) use fault::{Faults, Kill, Mix};
 pub(crate) use kubelet::FakeKubelet;
 pub(crate) use operator::Operator;
 pub(crate) use process::Process;
-pub(crate) use proxy::{Cut, Proxy};
+pub(crate) use proxy::Proxy;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use trial::{Test, interrupted, run};
 pub(crate) use wait::{eventually, seconds};
