@@ -73,6 +73,7 @@ fn give_up(copy: &Copy) -> Option<Reason> {
 fn delete(pod: &Pod, reason: Reason) -> Action {
     Action::Delete(DeletePod {
         pod: id_of(pod),
+        resource_version: pod.resource_version.clone(),
         reason,
     })
 }

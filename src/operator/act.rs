@@ -145,7 +145,11 @@ impl Writer<'_> {
     async fn delete(&self, delete: &DeletePod) -> Outcome {
         let pod = &delete.pod;
         let path = format!("{}/{}", pods(&pod.namespace), pod.name);
-        match self.write("DELETE", &path, only(&pod.uid, None)).await {
+        let version = Some(delete.resource_version.as_str());
+        match self
+            .write("DELETE", &path, only(&pod.uid, version, None))
+            .await
+        {
             Answer::Accepted(_) => {
                 self.known(pod, |ledger, known| ledger.deleted(known, Timestamp::now()));
                 Outcome::Done
@@ -174,7 +178,7 @@ impl Writer<'_> {
     async fn delete_batch(&self, batch: &ObjectId) -> Outcome {
         let path = batch_path(batch);
         match self
-            .write("DELETE", &path, only(&batch.uid, Some("Background")))
+            .write("DELETE", &path, only(&batch.uid, None, Some("Background")))
             .await
         {
             Answer::Accepted(_) | Answer::Missing => Outcome::Done,
@@ -237,11 +241,11 @@ fn refused(copy: &CopyId, message: String) -> Outcome {
 }
 
 /// Deletes the object of this uid and no other; pods with the grace period that they ask for.
-fn only(uid: &str, propagation: Option<&str>) -> Content {
+fn only(uid: &str, version: Option<&str>, propagation: Option<&str>) -> Content {
     Content::json(&json!({
         "apiVersion": "v1",
         "kind": "DeleteOptions",
-        "preconditions": {"uid": uid},
+        "preconditions": {"uid": uid, "resourceVersion": version},
         "propagationPolicy": propagation,
     }))
 }

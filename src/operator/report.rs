@@ -41,15 +41,20 @@ pub struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    /// Writes the statuses. Returns when to try again what could not be written; the next round makes
-    /// the status anew, since it will still differ from what the cluster holds.
-    pub async fn statuses(&self, statuses: Vec<(ObjectId, TaskBatchStatus)>) -> Option<Duration> {
-        let writes = stream::iter(statuses)
-            .map(|(batch, status)| async move { self.status(&batch, &status).await });
+    /// Writes the statuses. Returns the batches whose status could not be written, and how long to wait before
+    /// the next try; a later round makes the status anew, since it will still differ from what the cluster holds.
+    pub async fn statuses(
+        &self,
+        statuses: Vec<(ObjectId, TaskBatchStatus)>,
+    ) -> Vec<(ObjectId, Duration)> {
+        let writes = stream::iter(statuses).map(|(batch, status)| async move {
+            let again = self.status(&batch, &status).await;
+            again.map(|wait| (batch, wait))
+        });
         let again = writes
             .buffer_unordered(AT_ONCE)
             .filter_map(std::future::ready);
-        again.collect::<Vec<_>>().await.into_iter().min()
+        again.collect().await
     }
 
     /// Replaces the whole status of exactly this batch: the uid is a precondition.

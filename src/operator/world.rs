@@ -1,6 +1,6 @@
 //! A real cluster as the loop sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use super::pace::Pace;
 use super::report::Reporter;
 use crate::cluster::ledger::Key;
 use crate::cluster::pod::Pod;
-use crate::decide::{Action, Fact, Observed, Outcome, Report, Search, World};
+use crate::decide::{Action, Fact, ObjectId, Observed, Outcome, Report, Search, World};
 use crate::model::{Earlier, Problem, Solution};
 use crate::solver::{self, Budget, Improvement, Options};
 
@@ -70,6 +70,8 @@ pub struct Live {
     pub instance: String,
     /// When the next round may begin, and when it must.
     pub pace: Pace,
+    /// Batches whose status may not be written before a moment.
+    pub held: BTreeMap<ObjectId, Instant>,
     /// What could not be read when we looked last: each trouble is told once.
     pub unreadable: BTreeSet<Unreadable>,
 }
@@ -141,8 +143,16 @@ impl World for Live {
             caches: &self.caches,
             instance: &self.instance,
         };
-        if let Some(again) = reporter.statuses(statuses).await {
-            self.pace.no_later(again, Instant::now());
+        // A change in between must not make us ask before a server that wants patience may be asked again.
+        self.held.retain(|_, until| *until > Instant::now());
+        let mut due = statuses;
+        due.retain(|(batch, _)| !self.held.contains_key(batch));
+        for (batch, wait) in reporter.statuses(due).await {
+            self.held.insert(batch, Instant::now() + wait);
+        }
+        if let Some(first) = self.held.values().min() {
+            let now = Instant::now();
+            self.pace.no_later(first.saturating_duration_since(now), now);
         }
         reporter.events(&events).await;
     }

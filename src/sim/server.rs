@@ -187,7 +187,8 @@ impl Cluster {
     }
 
     pub(super) fn delete(&mut self, action: &DeletePod) -> Outcome {
-        if self.pod(&action.pod).is_none() {
+        let same = |live: &&Live| live.read.resource_version == action.resource_version;
+        if self.pod(&action.pod).filter(same).is_none() {
             return Outcome::Conflict;
         }
         let key = key_of(&action.pod);

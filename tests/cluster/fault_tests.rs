@@ -1,13 +1,15 @@
 //! One operator follows another; and an operator with nothing to do.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
+use kube::ResourceExt;
+use kube::api::DeleteParams;
 use taskbatch::api::Phase;
 
-use crate::batch::{Manifest, in_phase, operator, operator_with};
-use crate::harness::{Operator, Sandbox, Test, eventually, seconds};
+use crate::batch::{Manifest, in_phase, operator};
+use crate::harness::{Checker, Operator, Sandbox, Test, eventually, seconds};
+use crate::lane::Lane;
 use crate::tests;
 
 pub(crate) const TESTS: &[Test] = tests![
@@ -58,59 +60,37 @@ async fn is_leader(operator: &Operator) -> Result<bool> {
         .any(|line| line.starts_with("taskbatch_leader") && line.ends_with(" 1")))
 }
 
+/// What runs goes on running and what waits goes on waiting; a new start of the operator has nothing to say either.
 async fn an_operator_with_nothing_to_do_writes_nothing(sandbox: Sandbox) -> Result<()> {
-    sandbox.node("a").cpu("2").create().await?;
-    let kubeconfig = {
-        let account = "operator";
-        sandbox
-            .kubectl(&["create", "serviceaccount", account])
-            .await?
-            .ok()?;
-        let subject = format!("{}:{account}", sandbox.namespace);
-        let name = format!("quiet-{}", sandbox.namespace);
-        let binding = [
-            "create",
-            "clusterrolebinding",
-            &name,
-            "--clusterrole=cluster-admin",
-            &format!("--serviceaccount={subject}"),
-        ];
-        sandbox.kubectl(&binding).await?.ok()?;
-        sandbox.kubeconfig_of(account).await?
-    };
-    let operator = operator_with(&sandbox, &kubeconfig, "taskbatch").await?;
+    let checker = Arc::new(Checker::start(&sandbox.cluster)?);
+    let mut lane = Lane::open(&sandbox.cluster, &checker).await?;
     let batch = Manifest::new("")
         .task("runs", "resources: {cpu: {min: 2}}", &[("run-for", "1h")])
         .task("waits", "resources: {cpu: {min: 2}}", &[]);
-    sandbox.apply(&batch.yaml()).await?.ok()?;
-    in_phase(&sandbox, "demo", Phase::Running).await?;
+    lane.sandbox.apply(&batch.yaml()).await?.ok()?;
+    in_phase(&lane.sandbox, "demo", Phase::Running).await?;
     tokio::time::sleep(seconds(4)).await;
-    let before = writes(&sandbox)?;
-    tokio::time::sleep(seconds(15)).await;
-    let after = writes(&sandbox)?;
-    let more: Vec<&String> = after.difference(&before).take(3).collect();
-    ensure!(more.is_empty(), "{more:#?}");
-    let usage = operator.usage()?;
+    let (before, _) = checker.writes(&lane.sandbox.namespace)?;
+    ensure!(before > 0, "the checker sees no writes at all");
+    tokio::time::sleep(seconds(60)).await;
+    let (after, newest) = checker.writes(&lane.sandbox.namespace)?;
+    ensure!(after == before, "{} writes: {newest:#?}", after - before);
+    let usage = lane.operator.usage()?;
     ensure!(usage.rss < 64 << 20, "{} MiB at rest", usage.rss >> 20);
-    Ok(())
-}
 
-/// What the operator of this sandbox has written, leases aside, by the audit log.
-fn writes(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
-    let log = std::fs::read_to_string(sandbox.cluster.folder().join("audit.log"))?;
-    let user = format!("system:serviceaccount:{}:operator", sandbox.namespace);
-    let mut found = BTreeSet::new();
-    for line in log.lines() {
-        let Ok(entry) = serde_json::from_str::<Value>(line) else {
-            continue;
-        };
-        let ours = entry["user"]["username"] == user.as_str();
-        if ours && entry["objectRef"]["resource"] != "leases" {
-            found.insert(format!(
-                "{} {} {}",
-                entry["auditID"], entry["verb"], entry["requestURI"]
-            ));
-        }
-    }
-    Ok(found)
+    lane.operator.kill()?;
+    lane.start_again()?;
+    lane.operator.ready().await?;
+    tokio::time::sleep(seconds(5)).await;
+    let (after, newest) = checker.writes(&lane.sandbox.namespace)?;
+    ensure!(after == before, "{} writes: {newest:#?}", after - before);
+    let uid = lane.batches().get("demo").await?.uid().unwrap_or_default();
+    lane.batches().delete("demo", &DeleteParams::default()).await?;
+    lane.until(|noted| {
+        let left = noted.books.pods_of(&uid);
+        ensure!(left.is_empty(), "{left:?}");
+        Ok(())
+    })
+    .await?;
+    lane.close().await
 }

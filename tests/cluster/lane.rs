@@ -185,7 +185,8 @@ impl Lane {
         }
     }
 
-    fn start_again(&mut self) -> Result<()> {
+    /// Starts the operator again after its death.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
         self.proxy.mend();
         self.operator = launch(&self.sandbox, &self.kubeconfig)?;
         self.starts += 1;

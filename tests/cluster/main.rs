@@ -11,6 +11,7 @@ mod harness;
 mod harness_tests;
 mod kubelet_tests;
 mod lane;
+mod planted_tests;
 mod refusal_tests;
 mod scenario;
 mod serve;
@@ -28,6 +29,7 @@ fn main() -> anyhow::Result<ExitCode> {
         fault_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
+        planted_tests::TESTS,
         refusal_tests::TESTS,
     ]
     .concat();

@@ -47,6 +47,8 @@ pub(crate) struct Run {
     /// Its containers were seen to run, or to have run.
     pub(crate) started: bool,
     pub(crate) succeeded: bool,
+    /// It ended well while somebody wanted it gone: nobody needs to have seen that.
+    pub(crate) late: bool,
     pub(crate) failed: bool,
 }
 
@@ -56,6 +58,7 @@ pub(crate) struct Tally {
     pub(crate) pods: usize,
     pub(crate) started: usize,
     pub(crate) succeeded: usize,
+    pub(crate) late: usize,
     pub(crate) failed: usize,
 }
 
@@ -182,10 +185,13 @@ impl Books {
                 Err("a write to a pod that is not its own")
             }
             ("create", ("pods", "binding")) => self.binding(write),
-            ("delete", ("pods", "")) => match write.body["preconditions"]["uid"].is_string() {
-                true => Ok(()),
-                false => Err("a delete that names no uid"),
-            },
+            ("delete", ("pods", "")) => {
+                let named = |what: &str| write.body["preconditions"][what].is_string();
+                match named("uid") && named("resourceVersion") {
+                    true => Ok(()),
+                    false => Err("a delete of a pod that may have changed meanwhile"),
+                }
+            }
             ("patch" | "update", ("pods", "")) => Ok(()),
             _ => Err("a write to an object that is not its own"),
         }
@@ -231,6 +237,7 @@ impl Books {
                 tally.pods += 1;
                 tally.started += usize::from(run.started);
                 tally.succeeded += usize::from(run.succeeded);
+                tally.late += usize::from(run.late && !run.succeeded);
                 tally.failed += usize::from(run.failed);
             }
         }
@@ -284,7 +291,9 @@ impl Run {
             state.is_some_and(|state| state.running.is_some() || state.terminated.is_some())
         });
         self.started |= has_run;
-        self.succeeded |= phase(pod) == "Succeeded";
+        let is_leaving = pod.metadata.deletion_timestamp.is_some();
+        self.succeeded |= phase(pod) == "Succeeded" && !is_leaving;
+        self.late |= phase(pod) == "Succeeded" && is_leaving;
         self.failed |= phase(pod) == "Failed";
     }
 }

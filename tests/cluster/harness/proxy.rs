@@ -18,7 +18,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 use kube::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -55,7 +55,7 @@ struct Traffic {
     lists: BTreeMap<String, (Instant, Bytes)>,
     /// Until when the watches of a resource tell nothing.
     frozen: BTreeMap<String, Instant>,
-    /// Before this nobody may ask for the same again.
+    /// Before this nobody may ask for the same of the same object again.
     patience: BTreeMap<(String, String), Instant>,
     impatient: Vec<String>,
 }
@@ -128,6 +128,8 @@ impl Proxy {
         let mut traffic = self.line.lock();
         traffic.is_cut = false;
         traffic.last_fault = Instant::now();
+        // The next one does not know what the dead one was told.
+        traffic.patience.clear();
     }
 
     /// How many writes have come since the faults were set, leases aside.
@@ -145,7 +147,7 @@ impl Proxy {
         self.line.lock().last_fault
     }
 
-    /// What was asked again before the time that a `Retry-After` had named.
+    /// Writes that came again before the time that a `Retry-After` had named.
     pub(crate) fn impatient(&self) -> Vec<String> {
         self.line.lock().impatient.clone()
     }
@@ -177,16 +179,16 @@ impl Line {
 
 impl Traffic {
     /// What becomes of a request.
-    fn judge(&mut self, request: &Request) -> (Call, Fault) {
+    fn judge(&mut self, request: &Sent) -> (Call, Fault) {
         let mut call = Call::of(request.method(), request.uri());
         if call.is_counted() {
             self.writes += 1;
             call.number = self.writes;
         }
         let now = Instant::now();
-        let asked = (call.method.clone(), call.path.clone());
+        let asked = (call.method.clone(), format!("{} {}", call.path, name_in(request.body())));
         if self.patience.remove(&asked).is_some_and(|until| now < until) {
-            self.impatient.push(format!("{} {}", call.method, call.path));
+            self.impatient.push(format!("{} {}", asked.0, asked.1));
         }
         let fault = match self.is_cut {
             true => Fault::Silence,
@@ -196,14 +198,29 @@ impl Traffic {
             *self.hit.entry(name).or_default() += 1;
             self.last_fault = self.last_fault.max(now + fault.lasting());
         }
-        if let Fault::Refuse(_, Some(wait)) = fault {
+        // Lists and watches back off by themselves: the client hides from them what a server asked for.
+        if let (Fault::Refuse(_, Some(wait)), Kind::Write) = (fault, call.kind) {
             self.patience.insert(asked, now + Duration::from_secs(wait));
         }
         (call, fault)
     }
 }
 
+/// A request whose body has arrived.
+type Sent = axum::http::Request<Bytes>;
+
+/// The name of the object in a body; a create does not have it in its path.
+fn name_in(body: &Bytes) -> String {
+    let object: Value = serde_json::from_slice(body).unwrap_or_default();
+    object["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+}
+
 async fn pass(State(line): State<Arc<Line>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let request = Sent::from_parts(head, body);
     let (call, fault) = line.lock().judge(&request);
     match fault {
         Fault::None => forward(&line, &call, request).await,
@@ -267,7 +284,7 @@ fn refuse(code: u16, wait: Option<u64>) -> Response {
 }
 
 /// An answer that was good some time ago, after which the watches of the resource are frozen for a while.
-async fn old(line: &Line, call: &Call, frozen: Duration, request: Request) -> Response {
+async fn old(line: &Line, call: &Call, frozen: Duration, request: Sent) -> Response {
     let kept = line.lock().lists.get(&call.path).cloned();
     let Some((_, kept)) = kept else {
         return forward(line, call, request).await;
@@ -277,7 +294,7 @@ async fn old(line: &Line, call: &Call, frozen: Duration, request: Request) -> Re
     ([(header::CONTENT_TYPE, "application/json")], kept).into_response()
 }
 
-async fn forward(line: &Line, call: &Call, request: Request) -> Response {
+async fn forward(line: &Line, call: &Call, request: Sent) -> Response {
     let response = match exchange(line, request).await {
         Ok(response) => response,
         Err(error) => return (StatusCode::BAD_GATEWAY, format!("{error:#}")).into_response(),
@@ -295,14 +312,13 @@ async fn forward(line: &Line, call: &Call, request: Request) -> Response {
     }
 }
 
-async fn exchange(line: &Line, request: Request) -> Result<Response> {
+async fn exchange(line: &Line, request: Sent) -> Result<Response> {
     let (mut head, body) = request.into_parts();
     head.headers.remove(header::HOST);
     head.headers.remove(header::AUTHORIZATION);
     // So that lists can be kept as they are.
     head.headers.remove(header::ACCEPT_ENCODING);
     head.headers.insert(header::USER_AGENT, line.agent.parse()?);
-    let body = axum::body::to_bytes(body, usize::MAX).await?;
     let request = axum::http::Request::from_parts(head, kube::client::Body::from(body.to_vec()));
     let response = line
         .upstream
