@@ -152,7 +152,8 @@ impl World for Live {
         }
         if let Some(first) = self.held.values().min() {
             let now = Instant::now();
-            self.pace.no_later(first.saturating_duration_since(now), now);
+            self.pace
+                .no_later(first.saturating_duration_since(now), now);
         }
         reporter.events(&events).await;
     }

@@ -16,6 +16,8 @@ type Worker = (String, String, u32, u32);
 #[derive(Clone, Debug, Default)]
 pub struct Invariants {
     nodes: BTreeMap<String, Arc<Node>>,
+    /// The nodes as the operator has seen them.
+    seen_nodes: BTreeMap<String, Arc<Node>>,
     lost: BTreeSet<String>,
     /// All pods that exist, by uid.
     pods: BTreeMap<String, Arc<Pod>>,
@@ -54,6 +56,17 @@ impl Invariants {
             )
         })
         .collect()
+    }
+
+    /// What the operator could know from now on.
+    fn observed(&mut self, pods: bool, nodes: bool) {
+        if pods {
+            let strangers = self.pods.values().filter(|pod| pod.own.is_none());
+            self.known = strangers.map(|pod| pod.uid.clone()).collect();
+        }
+        if nodes {
+            self.seen_nodes = self.nodes.clone();
+        }
     }
 
     fn violated(&mut self, at: Millis, what: String) {
@@ -132,7 +145,7 @@ impl Invariants {
                 format!("{} is bound to {name}, but says {}", pod.key(), own.node),
             );
         }
-        let Some(node) = self.nodes.get(&name).cloned() else {
+        let Some(node) = self.seen_nodes.get(&name).cloned() else {
             return self.violated(
                 at,
                 format!("{} is bound to {name}, which is gone", pod.key()),
@@ -193,6 +206,10 @@ impl Observer for Invariants {
                 if *by_operator && pod.own.is_none() {
                     self.violated(at, format!("{} of a stranger is deleted", pod.key()));
                 }
+                if *by_operator && pod.phase == PodPhase::Succeeded {
+                    let what = format!("{} is deleted although it has succeeded", pod.key());
+                    self.violated(at, what);
+                }
                 let marked = Pod {
                     terminating: true,
                     ..Pod::clone(pod)
@@ -202,13 +219,9 @@ impl Observer for Invariants {
             Happening::PodGone(pod) => {
                 self.pods.remove(&pod.uid);
             }
-            Happening::Observed { fresh: true } => {
-                let strangers = self.pods.values().filter(|pod| pod.own.is_none());
-                self.known = strangers.map(|pod| pod.uid.clone()).collect();
-            }
+            Happening::Observed { pods, nodes } => self.observed(*pods, *nodes),
             Happening::BatchReported(batch) => self.reported(batch),
-            Happening::Observed { fresh: false }
-            | Happening::BatchSet(_)
+            Happening::BatchSet(_)
             | Happening::BatchGone(_)
             | Happening::Told(_)
             | Happening::Crashed => {}

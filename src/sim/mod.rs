@@ -7,9 +7,10 @@
 //! ```text
 //! cluster  objects and the queue of what comes next        server   what the API server does with requests
 //! kubelet  admission, start, end and loss of nodes         edit     what people change, and when
-//! world    the seam to the operator                        search   the search, by iterations and not by time
-//! run      the loop                                        history  what happened, for observers
-//! faults   what goes wrong, by seed                        invariants  what must never happen
+//! world    the seam to the operator                        writes   what becomes of its writes on their way
+//! run      the loop                                        search   the search, by iterations and not by time
+//! history  what happened, for observers                    invariants  what must never happen
+//! faults   what goes wrong, by seed                        chance   luck that depends on seed and name alone
 //! ```
 
 mod chance;
@@ -24,6 +25,7 @@ mod run;
 mod search;
 mod server;
 mod world;
+mod writes;
 
 #[cfg(test)]
 mod cluster_tests;

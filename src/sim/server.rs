@@ -249,12 +249,13 @@ impl Cluster {
         batch_now.status = Some(status);
         batch_now.metadata.resource_version = Some(version);
         let batch = batch.clone();
+        self.seen_batches.insert(key, batch.clone());
         self.tell(Happening::BatchReported(batch));
         true
     }
 
     /// The operator's view holds what it wrote itself, however far its watch lags.
-    fn seen(&mut self, key: &Key) {
+    pub(super) fn seen(&mut self, key: &Key) {
         match self.pods.get(key) {
             Some(live) => self.view.insert(key.clone(), live.read.clone()),
             None => self.view.remove(key),

@@ -85,7 +85,9 @@ async fn an_operator_with_nothing_to_do_writes_nothing(sandbox: Sandbox) -> Resu
     let (after, newest) = checker.writes(&lane.sandbox.namespace)?;
     ensure!(after == before, "{} writes: {newest:#?}", after - before);
     let uid = lane.batches().get("demo").await?.uid().unwrap_or_default();
-    lane.batches().delete("demo", &DeleteParams::default()).await?;
+    lane.batches()
+        .delete("demo", &DeleteParams::default())
+        .await?;
     lane.until(|noted| {
         let left = noted.books.pods_of(&uid);
         ensure!(left.is_empty(), "{left:?}");

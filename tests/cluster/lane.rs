@@ -45,7 +45,10 @@ pub(crate) struct Ran {
 impl Ran {
     /// How often the operator was killed.
     pub(crate) fn kills(&self) -> usize {
-        let kills = self.hit.iter().filter(|(name, _)| name.starts_with("killed"));
+        let kills = self
+            .hit
+            .iter()
+            .filter(|(name, _)| name.starts_with("killed"));
         kills.map(|(_, count)| count).sum()
     }
 }
@@ -87,7 +90,11 @@ impl Lane {
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
             let (hit, space) = (self.proxy.hit(), &self.sandbox.namespace);
-            format!("{} as {space}/{name} after {hit:?}\n{}", scenario.name, tail.join("\n"))
+            format!(
+                "{} as {space}/{name} after {hit:?}\n{}",
+                scenario.name,
+                tail.join("\n")
+            )
         })
     }
 
@@ -98,7 +105,10 @@ impl Lane {
         faults: impl Faults + 'static,
     ) -> Result<Ran> {
         self.proxy.go_wrong(faults);
-        let created = self.batches().create(&PostParams::default(), &scenario.batch(name)?).await?;
+        let created = self
+            .batches()
+            .create(&PostParams::default(), &scenario.batch(name)?)
+            .await?;
         let uid = created.uid().context("a batch without a uid")?;
         let mut last_step = Instant::now();
         if scenario.is_stopped {
@@ -108,7 +118,11 @@ impl Lane {
         self.until(|noted| {
             ensure!(noted.was_complete(&uid), "not complete");
             if scenario.expires {
-                ensure!(noted.batch(&created.namespace().unwrap_or_default(), name).is_none());
+                ensure!(
+                    noted
+                        .batch(&created.namespace().unwrap_or_default(), name)
+                        .is_none()
+                );
             }
             Ok(())
         })
@@ -117,11 +131,16 @@ impl Lane {
         // A fault that began before the end may go on after it.
         let last_fault = self.proxy.last_fault().max(last_step);
         let converged = end.saturating_duration_since(last_fault);
-        ensure!(converged <= CONVERGED, "converged only {converged:?} after the last fault");
+        ensure!(
+            converged <= CONVERGED,
+            "converged only {converged:?} after the last fault"
+        );
         self.checker.catch_up(&self.sandbox.namespace).await?;
         self.checker.look(|noted| scenario.is_ended(noted, &uid))?;
         if !scenario.expires {
-            self.batches().delete(name, &DeleteParams::default()).await?;
+            self.batches()
+                .delete(name, &DeleteParams::default())
+                .await?;
         }
         self.until(|noted| {
             let left = noted.books.pods_of(&uid);
@@ -158,7 +177,9 @@ impl Lane {
 
     async fn suspend(&self, name: &str, suspend: bool) -> Result<()> {
         let patch = Patch::Merge(json!({"spec": {"suspend": suspend}}));
-        self.batches().patch(name, &PatchParams::default(), &patch).await?;
+        self.batches()
+            .patch(name, &PatchParams::default(), &patch)
+            .await?;
         Ok(())
     }
 

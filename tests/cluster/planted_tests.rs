@@ -46,7 +46,8 @@ impl Bad {
         checker.nodes_of(&sandbox.namespace).await?;
         let proxy = Proxy::start(&sandbox.cluster, &sandbox.namespace).await?;
         let file = Kubeconfig::read_from(proxy.kubeconfig(&sandbox.cluster)?)?;
-        let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+        let mut config =
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
         config.default_retry = false;
         let client = Client::try_from(config)?;
         let batches: Api<TaskBatch> = Api::namespaced(sandbox.client(), &sandbox.namespace);
@@ -94,7 +95,10 @@ impl Bad {
             "target": {"kind": "Node", "name": node},
         });
         let (name, how) = (pod.name_any(), PostParams::default());
-        let bound = self.pods().create_subresource::<Value, Value>("binding", &name, &how, &binding).await;
+        let bound = self
+            .pods()
+            .create_subresource::<Value, Value>("binding", &name, &how, &binding)
+            .await;
         Ok(bound.is_ok())
     }
 
@@ -120,7 +124,11 @@ impl Bad {
     /// What the checker has to say must have these words.
     async fn is_told(&self, words: &str) -> Result<()> {
         eventually(seconds(10), async || {
-            let said = self.is_well().await.err().context("the checker saw nothing")?;
+            let said = self
+                .is_well()
+                .await
+                .err()
+                .context("the checker saw nothing")?;
             let said = format!("{said:#}");
             ensure!(said.contains(words), "not said: {words:?}, but {said}");
             Ok(())
@@ -134,8 +142,13 @@ async fn a_pod_that_is_bound_twice_is_told(sandbox: Sandbox) -> Result<()> {
     let pod = bad.create("p", "0", "1").await?;
     ensure!(bad.bind(&pod, &bad.nodes[0]).await?);
     bad.is_well().await?;
-    ensure!(!bad.bind(&pod, &bad.nodes[0]).await?, "the API server binds once");
-    bad.is_well().await.context("after a lost reply it may be asked again")?;
+    ensure!(
+        !bad.bind(&pod, &bad.nodes[0]).await?,
+        "the API server binds once"
+    );
+    bad.is_well()
+        .await
+        .context("after a lost reply it may be asked again")?;
     ensure!(!bad.bind(&pod, &bad.nodes[1]).await?);
     bad.is_told("a pod is bound twice").await
 }
@@ -144,14 +157,18 @@ async fn an_overfull_node_is_told(sandbox: Sandbox) -> Result<()> {
     let bad = Bad::start(&sandbox).await?;
     let stranger = sandbox.pod("stranger").cpu("1500m").on(&bad.nodes[1]);
     stranger.create().await?;
-    let (fits, over) = (bad.create("p", "0", "500m").await?, bad.create("q", "1", "1m").await?);
+    let (fits, over) = (
+        bad.create("p", "0", "500m").await?,
+        bad.create("q", "1", "1m").await?,
+    );
     ensure!(bad.bind(&fits, &bad.nodes[1]).await?);
     bad.is_well().await?;
     let other = bad.create("elsewhere", "2", "1").await?;
     ensure!(bad.bind(&other, &bad.nodes[0]).await?);
     bad.is_well().await?;
     ensure!(bad.bind(&over, &bad.nodes[1]).await?);
-    bad.is_told("where 2001 of cpu are used then, of 2000").await
+    bad.is_told("where 2001 of cpu are used then, of 2000")
+        .await
 }
 
 async fn a_copy_that_is_created_twice_is_told(sandbox: Sandbox) -> Result<()> {
@@ -163,7 +180,8 @@ async fn a_copy_that_is_created_twice_is_told(sandbox: Sandbox) -> Result<()> {
     bad.create("after-the-first", "0", "1").await?;
     bad.is_well().await?;
     bad.create("beside-it", "0", "1").await?;
-    bad.is_told("beside-it is created although after-the-first of its copy lives").await
+    bad.is_told("beside-it is created although after-the-first of its copy lives")
+        .await
 }
 
 async fn work_that_is_done_again_is_told(sandbox: Sandbox) -> Result<()> {
@@ -174,32 +192,40 @@ async fn work_that_is_done_again_is_told(sandbox: Sandbox) -> Result<()> {
     bad.delete(&pod).await?;
     bad.is_well().await?;
     bad.create("again", "0", "1").await?;
-    bad.is_told("again is created although its copy has succeeded").await
+    bad.is_told("again is created although its copy has succeeded")
+        .await
 }
 
 async fn a_write_to_the_object_of_a_stranger_is_told(sandbox: Sandbox) -> Result<()> {
     let bad = Bad::start(&sandbox).await?;
     // It bears our labels, which anybody may write, but belongs to nobody.
-    let stranger = sandbox.pod("stranger").label(label::BATCH, "demo").on(&bad.nodes[0]);
+    let stranger = sandbox
+        .pod("stranger")
+        .label(label::BATCH, "demo")
+        .on(&bad.nodes[0]);
     let stranger = stranger.create().await?;
     bad.is_well().await?;
     bad.delete(&stranger).await?;
-    bad.is_told("a write to a pod that is not its own: delete pods").await?;
+    bad.is_told("a write to a pod that is not its own: delete pods")
+        .await?;
     let config: Api<k8s_openapi::api::core::v1::ConfigMap> =
         Api::namespaced(bad.client.clone(), &sandbox.namespace);
     let map = serde_json::from_value(json!({"metadata": {"name": "map"}}))?;
     config.create(&PostParams::default(), &map).await?;
-    bad.is_told("a write to an object that is not its own: create configmaps").await?;
+    bad.is_told("a write to an object that is not its own: create configmaps")
+        .await?;
     let elsewhere: Api<Pod> = Api::namespaced(bad.client.clone(), "default");
     let _ = elsewhere.delete("any", &DeleteParams::default()).await;
-    bad.is_told("a write outside of its namespace: delete pods").await
+    bad.is_told("a write outside of its namespace: delete pods")
+        .await
 }
 
 async fn a_delete_that_could_hit_another_is_told(sandbox: Sandbox) -> Result<()> {
     let bad = Bad::start(&sandbox).await?;
     bad.create("p", "0", "1").await?;
     bad.pods().delete("p", &DeleteParams::default()).await?;
-    bad.is_told("a delete of a pod that may have changed meanwhile").await
+    bad.is_told("a delete of a pod that may have changed meanwhile")
+        .await
 }
 
 async fn a_chatty_operator_is_told(sandbox: Sandbox) -> Result<()> {
@@ -207,13 +233,21 @@ async fn a_chatty_operator_is_told(sandbox: Sandbox) -> Result<()> {
     let batches: Api<TaskBatch> = Api::namespaced(bad.client.clone(), &sandbox.namespace);
     let (before, _) = bad.checker.writes(&sandbox.namespace)?;
     batches.get("demo").await?;
-    ensure!(bad.checker.writes(&sandbox.namespace)?.0 == before, "a read is no write");
+    ensure!(
+        bad.checker.writes(&sandbox.namespace)?.0 == before,
+        "a read is no write"
+    );
     let status = json!({"status": {"observedGeneration": 1}});
     let patch = kube::api::Patch::Merge(status);
-    batches.patch_status("demo", &Default::default(), &patch).await?;
+    batches
+        .patch_status("demo", &Default::default(), &patch)
+        .await?;
     let (after, newest) = bad.checker.writes(&sandbox.namespace)?;
     ensure!(after == before + 1, "{newest:?}");
-    ensure!(newest[0].starts_with("patch taskbatches/status"), "{newest:?}");
+    ensure!(
+        newest[0].starts_with("patch taskbatches/status"),
+        "{newest:?}"
+    );
     Ok(())
 }
 
@@ -239,7 +273,11 @@ async fn a_reply_is_lost_and_an_operator_killed_as_told(sandbox: Sandbox) -> Res
         let found = sandbox.pods().get_opt(name).await?;
         ensure!(found.is_some() == is_there, "{name}");
         bad.proxy.mend();
-        ensure!(bad.create(&format!("{name}-2"), &format!("{name}-2"), "1").await.is_ok());
+        ensure!(
+            bad.create(&format!("{name}-2"), &format!("{name}-2"), "1")
+                .await
+                .is_ok()
+        );
     }
     Ok(())
 }

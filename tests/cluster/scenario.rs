@@ -47,8 +47,11 @@ const RETRIES: Scenario = Scenario {
 const STAGES: Scenario = Scenario {
     name: "stages",
     manifest: || {
-        let gang = "gang: {workers: {min: 2, max: 2}}\ndependsOn: [first]\nresources: {cpu: {min: 1}}";
-        Manifest::new("").task("first", "", QUICK).task("gang", gang, QUICK)
+        let gang =
+            "gang: {workers: {min: 2, max: 2}}\ndependsOn: [first]\nresources: {cpu: {min: 1}}";
+        Manifest::new("")
+            .task("first", "", QUICK)
+            .task("gang", gang, QUICK)
     },
     copies: 2,
     failures: 0,
@@ -81,7 +84,9 @@ impl Scenario {
     /// The batch, under this name.
     pub(crate) fn batch(&self, name: &str) -> Result<TaskBatch> {
         // Planning is tested elsewhere; here it only takes time from others.
-        let yaml = (self.manifest)().yaml().replace("timeLimit: 200ms", "iterations: 1");
+        let yaml = (self.manifest)()
+            .yaml()
+            .replace("timeLimit: 200ms", "iterations: 1");
         let mut batch: TaskBatch = serde_saphyr::from_str(&yaml).context("the manifest")?;
         batch.metadata.name = Some(name.to_owned());
         Ok(batch)
@@ -92,15 +97,25 @@ impl Scenario {
         let tally = noted.books.tally(uid);
         let all: Vec<&Tally> = tally.values().collect();
         let sum = |part: fn(&Tally) -> usize| all.iter().map(|tally| part(tally)).sum::<usize>();
-        ensure!(all.len() == self.copies, "{} copies have pods: {tally:#?}", all.len());
+        ensure!(
+            all.len() == self.copies,
+            "{} copies have pods: {tally:#?}",
+            all.len()
+        );
         let is_done = |tally: &&Tally| match tally.late {
             0 => tally.succeeded == 1,
             _ => tally.succeeded <= 1,
         };
-        ensure!(all.iter().copied().all(|tally| is_done(&tally)), "{tally:#?}");
+        ensure!(
+            all.iter().copied().all(|tally| is_done(&tally)),
+            "{tally:#?}"
+        );
         ensure!(sum(|tally| tally.failed) == self.failures, "{tally:#?}");
         let most = self.copies + self.failures + usize::from(self.is_stopped);
-        ensure!(sum(|tally| tally.started) <= most, "work was done twice: {tally:#?}");
+        ensure!(
+            sum(|tally| tally.started) <= most,
+            "work was done twice: {tally:#?}"
+        );
         Ok(())
     }
 }

@@ -65,8 +65,12 @@ pub(crate) struct Tally {
 impl Books {
     /// A node on which our pods may run.
     pub(crate) fn node(&mut self, node: &Node) -> Result<()> {
-        let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
-        self.nodes.insert(node.name_any(), admission::amounts(allocatable)?);
+        let allocatable = node
+            .status
+            .as_ref()
+            .and_then(|status| status.allocatable.as_ref());
+        self.nodes
+            .insert(node.name_any(), admission::amounts(allocatable)?);
         Ok(())
     }
 
@@ -103,7 +107,10 @@ impl Books {
     fn is_alone(&mut self, worker: &Worker, seen: &Seen) {
         let same = |other: &&Seen| other.worker.as_ref() == Some(worker) && !other.is_over;
         let twin = self.pods.values().find(same).map(|twin| twin.name.clone());
-        let done = self.runs.get(worker).is_some_and(|runs| runs.values().any(|run| run.succeeded));
+        let done = self
+            .runs
+            .get(worker)
+            .is_some_and(|runs| runs.values().any(|run| run.succeeded));
         let (namespace, name) = (seen.namespace.clone(), &seen.name);
         if let Some(twin) = twin {
             let what = format!("{name} is created although {twin} of its copy lives");
@@ -158,7 +165,10 @@ impl Books {
             let what = format!("{what}: {}", write.shown());
             self.wrong.push((write.sender.clone(), what));
         }
-        self.writes.entry(write.sender.clone()).or_default().push(write);
+        self.writes
+            .entry(write.sender.clone())
+            .or_default()
+            .push(write);
     }
 
     fn judge(&mut self, write: &Write) -> Result<(), &'static str> {
@@ -246,8 +256,16 @@ impl Books {
 
     /// The names of the pods of a batch that are there.
     pub(crate) fn pods_of(&self, batch_uid: &str) -> Vec<String> {
-        let of = |seen: &&Seen| seen.worker.as_ref().is_some_and(|worker| worker.0 == batch_uid);
-        self.pods.values().filter(of).map(|seen| seen.name.clone()).collect()
+        let of = |seen: &&Seen| {
+            seen.worker
+                .as_ref()
+                .is_some_and(|worker| worker.0 == batch_uid)
+        };
+        self.pods
+            .values()
+            .filter(of)
+            .map(|seen| seen.name.clone())
+            .collect()
     }
 
     /// How many pods of a batch run now.
@@ -300,5 +318,7 @@ impl Run {
 
 fn phase(pod: &Pod) -> &str {
     let status = pod.status.as_ref();
-    status.and_then(|status| status.phase.as_deref()).unwrap_or("Pending")
+    status
+        .and_then(|status| status.phase.as_deref())
+        .unwrap_or("Pending")
 }

@@ -226,11 +226,16 @@ fn take_over(noted: &mut Noted, list: &[Pod]) -> Result<()> {
         noted.books.gone(uid);
     }
     let is_over = |pod: &&Pod| {
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let phase = pod
+            .status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref());
         matches!(phase, Some("Succeeded" | "Failed"))
     };
     let (over, live): (Vec<&Pod>, Vec<&Pod>) = list.iter().partition(is_over);
-    over.into_iter().chain(live).try_for_each(|pod| noted.books.pod(pod))
+    over.into_iter()
+        .chain(live)
+        .try_for_each(|pod| noted.books.pod(pod))
 }
 
 async fn batches_of(

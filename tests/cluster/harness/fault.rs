@@ -53,7 +53,10 @@ impl Call {
         };
         Self {
             method: method.to_string(),
-            path: uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            path: uri
+                .path_and_query()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             resource,
             kind,
             number: 0,

@@ -186,8 +186,15 @@ impl Traffic {
             call.number = self.writes;
         }
         let now = Instant::now();
-        let asked = (call.method.clone(), format!("{} {}", call.path, name_in(request.body())));
-        if self.patience.remove(&asked).is_some_and(|until| now < until) {
+        let asked = (
+            call.method.clone(),
+            format!("{} {}", call.path, name_in(request.body())),
+        );
+        if self
+            .patience
+            .remove(&asked)
+            .is_some_and(|until| now < until)
+        {
             self.impatient.push(format!("{} {}", asked.0, asked.1));
         }
         let fault = match self.is_cut {
@@ -212,7 +219,10 @@ type Sent = axum::http::Request<Bytes>;
 /// The name of the object in a body; a create does not have it in its path.
 fn name_in(body: &Bytes) -> String {
     let object: Value = serde_json::from_slice(body).unwrap_or_default();
-    object["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+    object["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 async fn pass(State(line): State<Arc<Line>>, request: Request) -> Response {
@@ -278,7 +288,9 @@ fn refuse(code: u16, wait: Option<u64>) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json")];
     let mut response = (code, kind, status.to_string()).into_response();
     if let Some(wait) = wait {
-        response.headers_mut().insert(header::RETRY_AFTER, wait.into());
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, wait.into());
     }
     response
 }
@@ -343,7 +355,9 @@ async fn keep(line: &Line, call: &Call, response: Response) -> Response {
     let mut traffic = line.lock();
     let kept = traffic.lists.get(&call.path);
     if kept.is_none_or(|(since, _)| now.duration_since(*since) >= AGE) {
-        traffic.lists.insert(call.path.clone(), (now, bytes.clone()));
+        traffic
+            .lists
+            .insert(call.path.clone(), (now, bytes.clone()));
     }
     drop(traffic);
     Response::from_parts(head, Body::from(bytes))
