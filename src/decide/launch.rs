@@ -27,11 +27,10 @@ pub fn settle(observed: &Observed, batches: &[Tracked]) -> Vec<Action> {
         }
         let held = verdict::must_stop(tracked, observed.now);
         for copy in &tracked.copies {
-            actions.extend(
-                copy.leftover
-                    .iter()
-                    .map(|pod| delete(pod, Reason::NodeRejected)),
-            );
+            let leftover = copy.leftover.iter();
+            let leftover =
+                leftover.filter(|pod| verdict::keeps_its_name_until(pod) <= observed.now);
+            actions.extend(leftover.map(|pod| delete(pod, Reason::NodeRejected)));
             if let Some(reason) = held.or(give_up(copy)) {
                 let live = copy.live().filter(|pod| !pod.terminating);
                 actions.extend(live.map(|pod| delete(pod, reason)));
