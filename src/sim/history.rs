@@ -52,6 +52,8 @@ pub enum Happening {
         /// Whether its view of the nodes was the truth.
         nodes: bool,
     },
+    /// What follows was asked for some time ago, perhaps by a process that is dead.
+    LateWrite,
     /// The operator was killed, and starts again without memory.
     Crashed,
 }

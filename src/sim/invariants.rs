@@ -27,6 +27,8 @@ pub struct Invariants {
     known: BTreeSet<String>,
     /// Copies of which a status says that they succeeded: (uid of the batch, task, copy).
     done: BTreeSet<(String, String, u32)>,
+    /// Whether what comes next was asked for when less was known.
+    is_late: bool,
     violations: Vec<String>,
 }
 
@@ -146,12 +148,15 @@ impl Invariants {
             );
         }
         let Some(node) = self.seen_nodes.get(&name).cloned() else {
+            if self.is_late {
+                return;
+            }
             return self.violated(
                 at,
                 format!("{} is bound to {name}, which is gone", pod.key()),
             );
         };
-        if !node.ready || node.unschedulable {
+        if !self.is_late && (!node.ready || node.unschedulable) {
             self.violated(
                 at,
                 format!("{} is bound to {name}, which takes no pods", pod.key()),
@@ -170,7 +175,8 @@ impl Invariants {
         let mut used = Resources::default();
         for pod in self.pods.values() {
             let here = pod.node.as_deref() == Some(node.name.as_str()) && !pod.is_finished();
-            if here && (pod.own.is_some() || self.known.contains(&pod.uid)) {
+            let is_known = self.known.contains(&pod.uid) && !self.is_late;
+            if here && (pod.own.is_some() || is_known) {
                 used.add(&pod.requests).ok()?;
             }
         }
@@ -219,6 +225,7 @@ impl Observer for Invariants {
             Happening::PodGone(pod) => {
                 self.pods.remove(&pod.uid);
             }
+            Happening::LateWrite => self.is_late = true,
             Happening::Observed { pods, nodes } => self.observed(*pods, *nodes),
             Happening::BatchReported(batch) => self.reported(batch),
             Happening::BatchSet(_)
@@ -226,6 +233,7 @@ impl Observer for Invariants {
             | Happening::Told(_)
             | Happening::Crashed => {}
         }
+        self.is_late = matches!(happening, Happening::LateWrite);
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::chance;
 use super::cluster::{Cluster, Incoming, Key, key_of};
+use super::history::Happening;
 use crate::decide::{Action, Outcome};
 use crate::model::{CPU, Millis};
 
@@ -83,6 +84,7 @@ impl Cluster {
     pub(super) fn carry_out_unseen(&mut self, action: &Action) {
         let key = pod_of(action);
         let before = key.as_ref().and_then(|key| self.view.get(key).cloned());
+        self.tell(Happening::LateWrite);
         self.perform(action);
         match (key, before) {
             (Some(key), Some(before)) => _ = self.view.insert(key, before),
