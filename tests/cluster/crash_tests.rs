@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::harness::{Checker, Kill, Mix, Sandbox, Test};
-use crate::lane::{Lane, Ran};
+use crate::lane::{LANES, Lane, Ran};
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::tests;
 
@@ -22,8 +22,6 @@ pub(crate) const TESTS: &[Test] = tests![
 
 /// More writes than any scenario takes.
 const MOST_WRITES: usize = 60;
-/// How many mixes run at once. Each of them waits most of the time: for pods, and for what it backs off from.
-const LANES: usize = 24;
 /// How many of the crashes of one scenario on one side go on at once.
 const LANES_OF_A_SERIES: u64 = 3;
 

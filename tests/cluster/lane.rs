@@ -11,6 +11,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use taskbatch::api::{TaskBatch, label};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::harness::{Checker, ControlPlane, Faults, Operator, Proxy, Sandbox, seconds};
 use crate::scenario::Scenario;
@@ -20,8 +21,14 @@ pub(crate) const CONVERGED: Duration = Duration::from_secs(30);
 /// Longer than any mix of faults, and what may be needed after it.
 const PATIENCE: Duration = Duration::from_secs(100);
 
+/// How many lanes are open at once, over all tests. Each of them waits most of the time, for pods and for what
+/// it backs off from; more of them would have the API server too busy to be judged.
+static ROOM: Semaphore = Semaphore::const_new(LANES);
+pub(crate) const LANES: usize = 16;
+
 /// Where batches run under faults.
 pub(crate) struct Lane {
+    _room: SemaphorePermit<'static>,
     pub(crate) sandbox: Sandbox,
     pub(crate) proxy: Proxy,
     pub(crate) checker: Arc<Checker>,
@@ -38,7 +45,7 @@ pub(crate) struct Ran {
     pub(crate) writes: usize,
     /// How often each fault struck.
     pub(crate) hit: BTreeMap<&'static str, usize>,
-    /// From the last fault to the end of the batch.
+    /// From the last fault to the end of the batch, less the time for which pods ran.
     pub(crate) converged: Duration,
 }
 
@@ -56,6 +63,7 @@ impl Ran {
 impl Lane {
     /// A lane with a node of 4 CPUs, of which a stranger's pod takes one. It bears our labels, and is not ours.
     pub(crate) async fn open(cluster: &Arc<ControlPlane>, checker: &Arc<Checker>) -> Result<Self> {
+        let room = ROOM.acquire().await?;
         let sandbox = Sandbox::new(cluster.clone(), "lane").await?;
         let node = sandbox.node("a").create().await?;
         let stranger = sandbox.pod("demo-work-0-0").on(&node).cpu("1");
@@ -66,6 +74,7 @@ impl Lane {
         let kubeconfig = proxy.kubeconfig(cluster)?;
         let operator = launch(&sandbox, &kubeconfig)?;
         let mut lane = Self {
+            _room: room,
             sandbox,
             proxy,
             checker: checker.clone(),
@@ -130,7 +139,12 @@ impl Lane {
         let end = Instant::now();
         // A fault that began before the end may go on after it.
         let last_fault = self.proxy.last_fault().max(last_step);
-        let converged = end.saturating_duration_since(last_fault);
+        let busy = self
+            .checker
+            .look(|noted| noted.books.busy(&uid, last_fault, end));
+        let converged = end
+            .saturating_duration_since(last_fault)
+            .saturating_sub(busy);
         ensure!(
             converged <= CONVERGED,
             "converged only {converged:?} after the last fault"

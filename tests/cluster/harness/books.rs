@@ -2,6 +2,7 @@
 //! believes a word of the operator.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -24,6 +25,8 @@ pub(crate) struct Books {
     runs: BTreeMap<Worker, BTreeMap<String, Run>>,
     /// Namespace and name of the pods that senders have created for batches.
     created: BTreeSet<(String, String)>,
+    /// When pods of a batch were bound and had not ended, by uid of the batch: first and last moments, in order.
+    busy: BTreeMap<String, Vec<(Instant, Option<Instant>)>>,
     /// Where senders asked to bind a pod of this uid.
     bindings: BTreeMap<String, String>,
     /// Writes of each sender, leases aside.
@@ -86,6 +89,7 @@ impl Books {
             runs.entry(uid.clone()).or_default().learn(pod);
         }
         let before = self.pods.insert(uid.clone(), seen);
+        self.count_busy(&uid);
         let was_bound = before.is_some_and(|before| before.node.is_some());
         if !was_bound {
             self.fits(&uid);
@@ -95,7 +99,41 @@ impl Books {
 
     /// A pod is gone.
     pub(crate) fn gone(&mut self, uid: &str) {
+        if let Some(seen) = self.pods.get_mut(uid) {
+            seen.is_over = true;
+            self.count_busy(uid);
+        }
         self.pods.remove(uid);
+    }
+
+    /// Whether the kubelets have anything to do for the batch of this pod has perhaps changed.
+    fn count_busy(&mut self, uid: &str) {
+        let worker = self.pods.get(uid).and_then(|seen| seen.worker.as_ref());
+        let Some(batch) = worker.map(|worker| worker.0.clone()) else {
+            return;
+        };
+        let is_on = |seen: &Seen| {
+            let of = seen.worker.as_ref().is_some_and(|worker| worker.0 == batch);
+            of && seen.node.is_some() && !seen.is_over
+        };
+        let is_busy = self.pods.values().any(is_on);
+        let times = self.busy.entry(batch).or_default();
+        match times.last_mut() {
+            Some((_, end @ None)) if !is_busy => *end = Some(Instant::now()),
+            Some((_, None)) => {}
+            _ if is_busy => times.push((Instant::now(), None)),
+            _ => {}
+        }
+    }
+
+    /// How long the kubelets had something to do for a batch in this stretch: that is not the operator's time.
+    pub(crate) fn busy(&self, batch_uid: &str, from: Instant, to: Instant) -> Duration {
+        let times = self.busy.get(batch_uid).into_iter().flatten();
+        let within = times.map(|(first, last)| {
+            let (first, last) = ((*first).max(from), last.unwrap_or(to).min(to));
+            last.saturating_duration_since(first)
+        });
+        within.sum()
     }
 
     /// The uids of the pods that are there.

@@ -105,9 +105,12 @@ pub(crate) enum Broken {
     Expires(Duration),
     /// It tells nothing for a while, then everything.
     Freezes { after: Duration, lasting: Duration },
-    /// Everything comes late.
+    /// Each piece comes late, and later and later, for a while.
     Late(Duration),
 }
+
+/// How long a watch is late.
+pub(crate) const LATE_FOR: Duration = Duration::from_secs(2);
 
 impl Broken {
     /// When it begins, after the start of the watch.
@@ -152,6 +155,7 @@ impl Fault {
             Self::Delay(by) | Self::Old(by) => by,
             Self::Refuse(_, Some(wait)) => Duration::from_secs(wait),
             Self::Watch(Broken::Freezes { after, lasting }) => after + lasting,
+            Self::Watch(Broken::Late(by)) => LATE_FOR + by,
             Self::Watch(broken) => broken.after(),
             _ => Duration::ZERO,
         }

@@ -26,7 +26,7 @@ use tokio::time::{sleep, sleep_until, timeout_at};
 
 use super::ControlPlane;
 use super::access;
-use super::fault::{Broken, Call, Fault, Faults, Kind};
+use super::fault::{Broken, Call, Fault, Faults, Kind, LATE_FOR};
 
 /// A running proxy; dropping it closes it.
 pub(crate) struct Proxy {
@@ -307,8 +307,15 @@ async fn old(line: &Line, call: &Call, frozen: Duration, request: Sent) -> Respo
 }
 
 async fn forward(line: &Line, call: &Call, request: Sent) -> Response {
+    let begun = Instant::now();
     let response = match exchange(line, request).await {
-        Ok(response) => response,
+        Ok(response) => {
+            // An API server that is starved by others is a fault too.
+            if begun.elapsed() > SLOW {
+                line.lock().last_fault = Instant::now();
+            }
+            response
+        }
         Err(error) => return (StatusCode::BAD_GATEWAY, format!("{error:#}")).into_response(),
     };
     match call.kind {
@@ -340,6 +347,8 @@ async fn exchange(line: &Line, request: Sent) -> Result<Response> {
     Ok(response.map(Body::new))
 }
 
+/// An answer that takes longer than this is one that the machine had no time for.
+const SLOW: Duration = Duration::from_secs(1);
 /// A kept list is at least so old before another takes its place.
 const AGE: Duration = Duration::from_secs(4);
 
@@ -390,7 +399,9 @@ fn disturbed(body: Body, broken: Broken) -> impl Stream<Item = Chunk> {
                 }
             },
         };
-        if let (Broken::Late(by), Some(_)) = (broken, &next) {
+        if let Broken::Late(by) = broken
+            && begun.elapsed() < LATE_FOR
+        {
             sleep(by).await;
         }
         next.map(|chunk| (chunk, (body, is_over)))
