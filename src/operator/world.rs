@@ -155,7 +155,10 @@ impl World for Live {
             self.pace
                 .no_later(first.saturating_duration_since(now), now);
         }
-        reporter.events(&events).await;
+        // What is not in the status yet is news again in the next round, and then is the time to tell it.
+        let mut told = events;
+        told.retain(|event| !self.held.contains_key(&event.batch));
+        reporter.events(&told).await;
     }
 
     fn note(&mut self, fact: Fact<'_>) {

@@ -204,8 +204,6 @@ async fn pods_of(events: impl Stream<Item = watcher::Result<Event<Pod>>>, sheet:
         match events.try_next().await {
             Ok(Some(Event::Apply(pod))) => sheet.note(|noted| noted.books.pod(&pod)),
             Ok(Some(Event::Delete(pod))) => sheet.note(|noted| {
-                // How it ended may be told with its end.
-                noted.books.pod(&pod)?;
                 noted.books.gone(&pod.uid().context("a pod without a uid")?);
                 Ok(())
             }),
