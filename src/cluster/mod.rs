@@ -1,5 +1,6 @@
 //! Kubernetes objects in, model out.
 
+pub mod binding;
 mod classes;
 pub mod compile;
 #[cfg(test)]

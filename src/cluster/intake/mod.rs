@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use rayon::prelude::*;
 use serde::Deserialize;
+use serde_json::Value;
 
 use self::estimate::read_estimate;
 use self::faults::Faults;
 use self::order::{check_dependencies, check_names};
+use super::binding::{self, Binder};
 use super::{placement, requests, template};
 use crate::api::{
     COPIES_MESSAGE, Fault, MOST_COPIES, RANGE_MESSAGE, RangeSpec, STEP_MESSAGE, TaskBatch,
@@ -71,6 +73,7 @@ fn read_task(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<Task> {
     faults
         .0
         .extend(template::faults(&task.template.0["spec"], &pod_at));
+    check_binder(&task.template.0["spec"], &pod_at, faults);
     faults.duration(
         &format!("{at}.retry.backoff.initial"),
         Some(&task.retry.backoff.initial),
@@ -113,6 +116,16 @@ fn read_task(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<Task> {
         workers,
         after: task.depends_on.clone(),
     })
+}
+
+/// Pods that only kube-scheduler may bind.
+fn check_binder(spec: &Value, at: &str, faults: &mut Faults) {
+    if let (true, Binder::Delegate(because)) = (spec.is_object(), binding::binder(spec, at)) {
+        faults.add(
+            because.field,
+            format!("is not supported yet: it {}", because.why),
+        );
+    }
 }
 
 fn read_pod(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<PodSpec> {
