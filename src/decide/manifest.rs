@@ -4,10 +4,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::track::{Copy, Tracked};
-use crate::api::{GROUP, SCHEDULER_NAME, TaskSpec, annotation, label};
+use crate::api::{
+    GROUP, KUBE_SCHEDULER, SCHEDULER_NAME, SCHEDULING_GATE, TaskSpec, annotation, label,
+};
 use crate::cluster::pod::PredictedMillis;
 use crate::cluster::quantity;
-use crate::model::{MEMORY, Resources, Task, is_extended};
+use crate::model::{MEMORY, NAME_FIELD, Resources, Task, is_extended};
 
 /// The longest name that is also a host name.
 const LONGEST_NAME: usize = 63;
@@ -39,6 +41,10 @@ pub struct Intent<'a> {
     pub predicted: PredictedMillis,
     /// Whether the plain name was taken by a stranger.
     pub name_taken: bool,
+    /// How often in a row the copy was rejected, lost or set back.
+    pub rejections: u32,
+    /// What kube-scheduler said of the place that was tried before.
+    pub setback: Option<&'a str>,
 }
 
 /// `<batch>-<task>-<copy>-<attempt>`, for gangs `-<worker>` behind; with a hash where that is too
@@ -71,7 +77,13 @@ fn fnv(text: &str) -> u64 {
 pub fn pod(intent: &Intent<'_>) -> Value {
     let template = &intent.spec.template.0;
     let mut spec = template["spec"].clone();
-    spec["schedulerName"] = json!(SCHEDULER_NAME);
+    if intent.task.delegated {
+        spec["schedulerName"] = json!(KUBE_SCHEDULER);
+        spec["schedulingGates"] = json!([{"name": SCHEDULING_GATE}]);
+        pin(&mut spec, intent.node);
+    } else {
+        spec["schedulerName"] = json!(SCHEDULER_NAME);
+    }
     spec["restartPolicy"] = json!("Never");
     if let Some(class) = &intent.spec.priority_class_name {
         spec["priorityClassName"] = json!(class);
@@ -105,6 +117,27 @@ pub fn pod(intent: &Intent<'_>) -> Value {
     })
 }
 
+/// Holds a pod to one node, by required node affinity: kube-scheduler then looks at no other one. Terms are
+/// alternatives, so each of them gets the name; an empty one matches nothing and must go on doing so.
+fn pin(spec: &mut Value, node: &str) {
+    let name = json!({"key": NAME_FIELD, "operator": "In", "values": [node]});
+    let affinity = &mut spec["affinity"]["nodeAffinity"];
+    let required = &mut affinity["requiredDuringSchedulingIgnoredDuringExecution"];
+    let Some(terms) = required["nodeSelectorTerms"].as_array_mut() else {
+        required["nodeSelectorTerms"] = json!([{"matchFields": [name]}]);
+        return;
+    };
+    let size = |term: &Value, part: &str| term[part].as_array().map_or(0, Vec::len);
+    let says_something =
+        |term: &&mut Value| size(term, "matchExpressions") + size(term, "matchFields") > 0;
+    for term in terms.iter_mut().filter(says_something) {
+        match term["matchFields"].as_array_mut() {
+            Some(fields) => fields.push(name.clone()),
+            None => term["matchFields"] = json!([name]),
+        }
+    }
+}
+
 fn labels(intent: &Intent<'_>) -> Map<String, Value> {
     let mut labels = strings(&intent.spec.template.0["metadata"]["labels"]);
     let batch: String = intent.tracked.id.name.chars().take(LONGEST_NAME).collect();
@@ -128,9 +161,12 @@ fn annotations(intent: &Intent<'_>) -> Map<String, Value> {
         (annotation::PREDICTED, intent.predicted.write()),
         (annotation::WORKERS, intent.workers.to_string()),
         (annotation::FAILURES, intent.copy.failures.to_string()),
-        (annotation::REJECTIONS, intent.copy.rejections.to_string()),
+        (annotation::REJECTIONS, intent.rejections.to_string()),
     ];
     notes.extend(ours.map(|(key, value)| (key.to_owned(), json!(value))));
+    if let Some(said) = intent.setback {
+        notes.insert(annotation::UNSCHEDULABLE.to_owned(), json!(said));
+    }
     notes
 }
 
@@ -215,6 +251,7 @@ mod tests {
             sized: None,
             shape: PodShape::default(),
             placement: Placement::default(),
+            delegated: false,
             estimate: crate::model::Estimate {
                 read: exact(0),
                 process: exact(1000),

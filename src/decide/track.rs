@@ -128,12 +128,14 @@ pub fn track(observed: &Observed, memory: &mut Memory) -> Vec<Tracked> {
         }
     }
     memory.forget_batches(&observed.batches);
+    memory.forget_rests(observed.now);
     let mut batches: Vec<Tracked> = observed
         .batches
         .iter()
         .map(|object| {
             let id = id_of(object);
             let batch = memory.intake(object);
+            let batch = batch.map(|batch| memory.narrowed(&id.uid, batch, observed.now));
             let pods = pods_of.remove(id.uid.as_str()).unwrap_or_default();
             let copies = match &batch {
                 Ok(batch) => track_copies(object, batch, &pods, observed.now),
@@ -189,8 +191,9 @@ impl Memory {
     }
 
     fn forget_batches(&mut self, batches: &[Arc<TaskBatch>]) {
-        if self.intakes.len() <= batches.len() && self.refusals.is_empty() && self.ended.is_empty()
-        {
+        let nothing_else =
+            self.refusals.is_empty() && self.kept_off.is_empty() && self.ended.is_empty();
+        if self.intakes.len() <= batches.len() && nothing_else {
             return;
         }
         let live: HashSet<&str> = batches
@@ -200,6 +203,8 @@ impl Memory {
         self.intakes.retain(|uid, _| live.contains(uid.as_str()));
         self.refusals
             .retain(|copy, _| live.contains(copy.batch_uid.as_str()));
+        self.kept_off
+            .retain(|(uid, _), _| live.contains(uid.as_str()));
         self.ended
             .retain(|copy| live.contains(copy.batch_uid.as_str()));
     }

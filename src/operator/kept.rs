@@ -112,7 +112,12 @@ fn bare_pod(object: &Value) -> Option<Pod> {
             "annotations": meta["annotations"],
             "ownerReferences": meta["ownerReferences"],
         },
-        "spec": {"nodeName": object["spec"]["nodeName"], "containers": []},
+        "spec": {
+            "nodeName": object["spec"]["nodeName"],
+            "schedulerName": object["spec"]["schedulerName"],
+            "schedulingGates": object["spec"]["schedulingGates"],
+            "containers": [],
+        },
         "status": {"phase": object["status"]["phase"]},
     });
     pod::read(&k8s::Pod::deserialize(bare).ok()?).ok()

@@ -314,6 +314,8 @@ fn describe(action: &Action) -> (&'static str, &str, &str) {
     match action {
         Action::Create(it) => ("create", &it.batch.namespace, &it.name),
         Action::Bind(it) => ("bind", &it.pod.namespace, &it.pod.name),
+        Action::Release(it) => ("release", &it.pod.namespace, &it.pod.name),
+        Action::TakeBack(it) => ("take back", &it.pod.namespace, &it.pod.name),
         Action::Delete(it) => ("delete", &it.pod.namespace, &it.pod.name),
         Action::DeleteBatch(it) => ("delete batch", &it.namespace, &it.name),
     }

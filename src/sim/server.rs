@@ -159,30 +159,14 @@ impl Cluster {
         let free = |live: &&Live| {
             live.read.resource_version == action.resource_version
                 && live.read.node.is_none()
+                && !live.read.own.as_ref().is_some_and(|own| own.gated)
                 && !live.read.terminating
         };
         if self.pod(&action.pod).filter(free).is_none() {
             return Outcome::Conflict;
         }
-        let key = key_of(&action.pod);
-        let node = action.node.clone();
-        let bound = self.change_pod(&key, |object| {
-            object.spec.get_or_insert_default().node_name = Some(node);
-            let status = object.status.get_or_insert_default();
-            status
-                .conditions
-                .get_or_insert_default()
-                .push(k8s::PodCondition {
-                    type_: "PodScheduled".into(),
-                    status: "True".into(),
-                    ..Default::default()
-                });
-        });
-        self.seen(&key);
-        if let Some(pod) = bound {
-            self.hand_over(&pod);
-            self.tell(Happening::PodBound(pod));
-        }
+        self.bind_to(&action.pod, action.node.clone());
+        self.seen(&key_of(&action.pod));
         Outcome::Done
     }
 
@@ -253,7 +237,7 @@ impl Cluster {
     }
 
     /// The operator's view holds what it wrote itself, however far its watch lags.
-    fn seen(&mut self, key: &Key) {
+    pub(super) fn seen(&mut self, key: &Key) {
         match self.pods.get(key) {
             Some(live) => self.view.insert(key.clone(), live.read.clone()),
             None => self.view.remove(key),

@@ -110,6 +110,8 @@ impl Cluster {
             },
             Action::Create(create) => self.create(create),
             Action::Bind(bind) => self.bind(bind),
+            Action::Release(release) => self.release(release),
+            Action::TakeBack(it) => self.take_back(it),
             Action::Delete(delete) => self.delete(delete),
             Action::DeleteBatch(id) => self.delete_batch(id),
         };
@@ -126,7 +128,7 @@ impl Cluster {
             .push(self.now.saturating_add(wait), Incoming::Watch);
     }
 
-    fn strikes(&mut self, probability: f64, what: &str) -> bool {
+    pub(super) fn strikes(&mut self, probability: f64, what: &str) -> bool {
         if probability <= 0.0 {
             return false;
         }

@@ -1,0 +1,164 @@
+//! Pods that kube-scheduler binds: when it may, how long it is waited for, and what is remembered of its refusals.
+//!
+//! A pod is created behind our gate, pinned to the node of the plan. Once the whole attempt exists and still has room,
+//! the gate is lifted. A pod that kube-scheduler cannot bind there is taken back, and its task keeps off that node for
+//! a while: the rule that it breaks there may hold nowhere else, and we do not know the rule.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::attempt::{after, rejection_delay};
+use super::track::{Copy, Tracked};
+use super::world::TakeBack;
+use super::{Memory, Refusal};
+use crate::api::Reason;
+use crate::cluster::pod::{OwnPod, Pod, PodPhase};
+use crate::model::Batch;
+
+/// How long kube-scheduler may go on saying no: it may not have seen yet that another pod has left the node.
+/// Its clock may also be ahead of ours, or its times cut to whole seconds.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long it may say nothing. It waits 10 minutes for volumes itself.
+const SILENCE: Duration = Duration::from_secs(15 * 60);
+/// How long a task keeps off a node at first; doubled from time to time.
+const KEEP_OFF: Duration = Duration::from_secs(30);
+/// The longest such time.
+const LONGEST_KEEP_OFF: Duration = Duration::from_secs(600);
+/// Longest text of kube-scheduler that is kept, in characters.
+const LONGEST_TEXT: usize = 300;
+
+/// Nodes that tasks keep off, by UID of the batch and name of the task.
+pub type KeptOff = BTreeMap<(String, String), BTreeMap<String, Rest>>;
+
+/// How long a task keeps off a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rest {
+    until: Timestamp,
+    count: u32,
+}
+
+/// When a pod that kube-scheduler may bind is to be taken back if nothing changes; `None`: it is not such a pod.
+pub fn due(pod: &Pod) -> Option<Timestamp> {
+    let own = pod.own.as_ref().filter(|own| own.is_released())?;
+    if pod.node.is_some() || pod.terminating || pod.phase != PodPhase::Pending {
+        return None;
+    }
+    let released = own.released.or(pod.created)?;
+    Some(match &own.unschedulable {
+        Some(word) => after(word.since.unwrap_or(released).max(released), PATIENCE),
+        None => after(released, SILENCE),
+    })
+}
+
+/// The pods of an attempt that are to be taken back now.
+pub fn take_back(tracked: &Tracked, copy: &Copy, now: Timestamp) -> Vec<TakeBack> {
+    let overdue = copy
+        .pods
+        .iter()
+        .filter(|pod| due(pod).is_some_and(|time| time <= now));
+    let own = overdue.filter_map(|pod| Some((pod, pod.own.as_ref()?)));
+    own.map(|(pod, own)| TakeBack {
+        copy: tracked.copy_id(copy),
+        pod: super::launch::id_of(pod),
+        resource_version: pod.resource_version.clone(),
+        node: own.node.clone(),
+        message: words(own),
+        count: own.rejections.saturating_add(1),
+    })
+    .collect()
+}
+
+/// When the next pod of the batch is to be taken back.
+pub fn next_moment(tracked: &Tracked) -> Option<Timestamp> {
+    let pods = tracked.copies.iter().flat_map(|copy| &copy.pods);
+    pods.filter_map(|pod| due(pod)).min()
+}
+
+/// What kube-scheduler says of the pod, and of which node.
+pub fn words(own: &OwnPod) -> String {
+    let said = match &own.unschedulable {
+        Some(word) => word.message.trim(),
+        None => "kube-scheduler says nothing of it",
+    };
+    format!("{}: {said}", own.node)
+        .chars()
+        .take(LONGEST_TEXT)
+        .collect()
+}
+
+impl Memory {
+    /// A pod was taken back: the copy waits a little, and its task keeps off the node.
+    pub fn set_back(&mut self, it: &TakeBack, now: Timestamp) {
+        let refusal = Refusal {
+            reason: Reason::Unschedulable,
+            message: it.message.clone(),
+            until: after(now, rejection_delay(it.count)),
+            count: it.count,
+            name_taken: false,
+        };
+        self.refusals.insert(it.copy.clone(), refusal);
+        let task = (it.copy.batch_uid.clone(), it.copy.task.clone());
+        let nodes = self.kept_off.entry(task).or_default();
+        let before = nodes.get(&it.node).map_or(0, |rest| rest.count);
+        let wait = KEEP_OFF
+            .saturating_mul(1 << before.min(10))
+            .min(LONGEST_KEEP_OFF);
+        let rest = Rest {
+            until: after(now, wait),
+            count: before.saturating_add(1),
+        };
+        nodes.insert(it.node.clone(), rest);
+        self.fingerprint = None;
+    }
+
+    /// The batch, its tasks held off the nodes that they must keep off now.
+    pub fn narrowed(&self, uid: &str, batch: Arc<Batch>, now: Timestamp) -> Arc<Batch> {
+        let off = |task: &str| -> Vec<&str> {
+            let nodes = self.kept_off.get(&(uid.to_owned(), task.to_owned()));
+            let nodes = nodes.into_iter().flatten();
+            nodes
+                .filter(|(_, rest)| rest.until > now)
+                .map(|(node, _)| node.as_str())
+                .collect()
+        };
+        if self.kept_off.is_empty() || batch.tasks.iter().all(|task| off(&task.name).is_empty()) {
+            return batch;
+        }
+        let mut narrowed = Batch::clone(&batch);
+        for task in &mut narrowed.tasks {
+            let placement = std::mem::take(&mut task.placement);
+            task.placement = placement.without(off(&task.name));
+        }
+        Arc::new(narrowed)
+    }
+
+    /// The nodes that tasks keep off now.
+    pub fn kept_off_now(&self, now: Timestamp) -> Vec<(&(String, String), &String)> {
+        let all = self.kept_off.iter();
+        let all =
+            all.flat_map(|(task, nodes)| nodes.iter().map(move |(node, rest)| (task, node, rest)));
+        all.filter(|(.., rest)| rest.until > now)
+            .map(|(task, node, _)| (task, node))
+            .collect()
+    }
+
+    /// When the next task may try a node again that it keeps off.
+    pub fn next_try(&self, now: Timestamp) -> Option<Timestamp> {
+        let rests = self.kept_off.values().flat_map(BTreeMap::values);
+        rests
+            .map(|rest| rest.until)
+            .filter(|until| *until > now)
+            .min()
+    }
+
+    /// Forgets nodes that have long been free to be tried again.
+    pub fn forget_rests(&mut self, now: Timestamp) {
+        for nodes in self.kept_off.values_mut() {
+            nodes.retain(|_, rest| after(rest.until, LONGEST_KEEP_OFF) > now);
+        }
+        self.kept_off.retain(|_, nodes| !nodes.is_empty());
+    }
+}
