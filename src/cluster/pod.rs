@@ -264,8 +264,13 @@ fn gates(pod: &k8s::Pod) -> impl Iterator<Item = &k8s::PodSchedulingGate> {
     spec.flat_map(|spec| spec.scheduling_gates.iter().flatten())
 }
 
-/// kube-scheduler writes `SchedulerError` where it failed itself, and goes on trying.
+/// kube-scheduler writes `SchedulerError` where it failed itself, and goes on trying. A pod that it has nominated for
+/// a node waits there for others to leave.
 fn unschedulable(status: &k8s::PodStatus) -> Option<Unschedulable> {
+    let nominated = status.nominated_node_name.as_ref();
+    if nominated.is_some_and(|node| !node.is_empty()) {
+        return None;
+    }
     let mut conditions = status.conditions.iter().flatten();
     let found = conditions.find(|condition| {
         condition.type_ == "PodScheduled"

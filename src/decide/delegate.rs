@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long it may say nothing. It waits 10 minutes for volumes itself.
 const SILENCE: Duration = Duration::from_secs(15 * 60);
 /// How long a task keeps off a node at first; doubled from time to time.
-const KEEP_OFF: Duration = Duration::from_secs(30);
+const KEEP_OFF: Duration = Duration::from_secs(10);
 /// The longest such time.
 const LONGEST_KEEP_OFF: Duration = Duration::from_secs(600);
 /// Longest text of kube-scheduler that is kept, in characters.
@@ -102,15 +102,17 @@ impl Memory {
         self.refusals.insert(it.copy.clone(), refusal);
         let task = (it.copy.batch_uid.clone(), it.copy.task.clone());
         let nodes = self.kept_off.entry(task).or_default();
-        let before = nodes.get(&it.node).map_or(0, |rest| rest.count);
-        let wait = KEEP_OFF
-            .saturating_mul(1 << before.min(10))
-            .min(LONGEST_KEEP_OFF);
-        let rest = Rest {
-            until: after(now, wait),
-            count: before.saturating_add(1),
-        };
-        nodes.insert(it.node.clone(), rest);
+        let before = nodes.get(&it.node).copied();
+        // Copies that were tried there together are one try.
+        if before.is_none_or(|rest| rest.until <= now) {
+            let count = before.map_or(0, |rest| rest.count);
+            let wait = KEEP_OFF.saturating_mul(1 << count.min(10));
+            let rest = Rest {
+                until: after(now, wait.min(LONGEST_KEEP_OFF)),
+                count: count.saturating_add(1),
+            };
+            nodes.insert(it.node.clone(), rest);
+        }
         self.fingerprint = None;
     }
 
@@ -160,5 +162,62 @@ impl Memory {
             nodes.retain(|_, rest| after(rest.until, LONGEST_KEEP_OFF) > now);
         }
         self.kept_off.retain(|_, nodes| !nodes.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::{CopyId, ObjectId};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn taken_back(copy: u32, node: &str, count: u32) -> TakeBack {
+        TakeBack {
+            copy: CopyId {
+                batch_uid: "u".into(),
+                task: "t".into(),
+                copy,
+            },
+            pod: ObjectId::default(),
+            resource_version: "1".into(),
+            node: node.into(),
+            message: format!("{node}: no"),
+            count,
+        }
+    }
+
+    fn off(memory: &Memory, second: i64) -> Vec<&str> {
+        let off = memory.kept_off_now(at(second));
+        off.into_iter().map(|(_, node)| node.as_str()).collect()
+    }
+
+    #[test]
+    fn a_task_keeps_off_a_node_for_longer_each_time_that_it_is_tried_in_vain() {
+        let mut memory = Memory::default();
+        for copy in 0..5 {
+            memory.set_back(&taken_back(copy, "n1", 1), at(0));
+        }
+        memory.set_back(&taken_back(0, "n2", 2), at(5));
+        assert_eq!(off(&memory, 9), ["n1", "n2"]);
+        assert_eq!(off(&memory, 10), ["n2"], "five copies at once are one try");
+        memory.set_back(&taken_back(0, "n1", 3), at(10));
+        assert_eq!(off(&memory, 29), ["n1"]);
+        assert_eq!(off(&memory, 30), [""; 0]);
+        memory.forget_rests(at(30));
+        assert_eq!(memory.kept_off.len(), 1, "how often is still known");
+        memory.forget_rests(at(5000));
+        assert!(memory.kept_off.is_empty());
+    }
+
+    #[test]
+    fn a_copy_waits_longer_each_time_that_it_is_set_back() {
+        let mut memory = Memory::default();
+        let it = taken_back(0, "n1", 3);
+        memory.set_back(&it, at(0));
+        let refusal = &memory.refusals[&it.copy];
+        assert_eq!((refusal.until, refusal.message.as_str()), (at(8), "n1: no"));
     }
 }

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::pin::pin;
 use super::track::{Copy, Tracked};
 use crate::api::{
     GROUP, KUBE_SCHEDULER, SCHEDULER_NAME, SCHEDULING_GATE, TaskSpec, annotation, label,
 };
 use crate::cluster::pod::PredictedMillis;
 use crate::cluster::quantity;
-use crate::model::{MEMORY, NAME_FIELD, Resources, Task, is_extended};
+use crate::model::{MEMORY, Resources, Task, is_extended};
 
 /// The longest name that is also a host name.
 const LONGEST_NAME: usize = 63;
@@ -115,27 +116,6 @@ pub fn pod(intent: &Intent<'_>) -> Value {
         },
         "spec": spec,
     })
-}
-
-/// Holds a pod to one node, by required node affinity: kube-scheduler then looks at no other one. Terms are
-/// alternatives, so each of them gets the name; an empty one matches nothing and must go on doing so.
-fn pin(spec: &mut Value, node: &str) {
-    let name = json!({"key": NAME_FIELD, "operator": "In", "values": [node]});
-    let affinity = &mut spec["affinity"]["nodeAffinity"];
-    let required = &mut affinity["requiredDuringSchedulingIgnoredDuringExecution"];
-    let Some(terms) = required["nodeSelectorTerms"].as_array_mut() else {
-        required["nodeSelectorTerms"] = json!([{"matchFields": [name]}]);
-        return;
-    };
-    let size = |term: &Value, part: &str| term[part].as_array().map_or(0, Vec::len);
-    let says_something =
-        |term: &&mut Value| size(term, "matchExpressions") + size(term, "matchFields") > 0;
-    for term in terms.iter_mut().filter(says_something) {
-        match term["matchFields"].as_array_mut() {
-            Some(fields) => fields.push(name.clone()),
-            None => term["matchFields"] = json!([name]),
-        }
-    }
 }
 
 fn labels(intent: &Intent<'_>) -> Map<String, Value> {

@@ -47,6 +47,7 @@ fn arguments(sandbox: &Sandbox) -> Vec<String> {
 pub(crate) struct Manifest {
     spec: String,
     tasks: String,
+    notes: &'static str,
 }
 
 impl Manifest {
@@ -55,6 +56,7 @@ impl Manifest {
         Self {
             spec: indented(spec, 2),
             tasks: String::new(),
+            notes: "",
         }
     }
 
@@ -69,6 +71,22 @@ impl Manifest {
             indented(fields, 4),
             notes.join(", "),
         );
+        self
+    }
+
+    /// One more task with this pod spec, in the flow style of YAML without the braces.
+    pub(crate) fn pod(mut self, name: &str, fields: &str, spec: &str) -> Self {
+        self.tasks += &format!(
+            "  - name: {name}\n{}    template:\n      metadata: {{annotations: {{{}}}}}\n      spec: {{{spec}}}\n",
+            indented(fields, 4),
+            self.notes,
+        );
+        self
+    }
+
+    /// Pods of the tasks that [`pod`](Self::pod) adds run until they are deleted, or for an hour.
+    pub(crate) fn forever(mut self) -> Self {
+        self.notes = "taskbatch.dev/test-run-for: 1h";
         self
     }
 

@@ -5,6 +5,7 @@
 mod batch;
 mod batch_tests;
 mod chart_tests;
+mod delegate_tests;
 mod fault_tests;
 mod harness;
 mod harness_tests;
@@ -21,6 +22,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let tests = [
         batch_tests::TESTS,
         chart_tests::TESTS,
+        delegate_tests::TESTS,
         fault_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
