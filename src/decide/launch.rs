@@ -152,7 +152,7 @@ fn bind(tracked: &Tracked, copy: &Copy, room: &mut Room<'_>) -> Vec<Action> {
     unbound.into_iter().map(bind).collect()
 }
 
-/// What the nodes hold now: allocatable minus every bound pod that has not ended.
+/// What the nodes hold now: allocatable minus every pod that has not ended and is bound, or has been made room for.
 struct Room<'a> {
     nodes: HashMap<&'a str, (&'a Node, Resources)>,
 }
@@ -170,7 +170,7 @@ impl<'a> Room<'a> {
             })
             .collect();
         for pod in observed.pods.iter().filter(|pod| !pod.is_finished()) {
-            let Some(name) = pod.node.as_deref() else {
+            let Some(name) = pod.holder() else {
                 continue;
             };
             let overflows = nodes
