@@ -28,6 +28,8 @@ pub fn classify(
     );
     let amounts =
         |of: &Resources| -> Vec<i64> { resources.iter().map(|name| of.get(name)).collect() };
+    let rooms =
+        |of: &Resources| -> Vec<i64> { resources.iter().map(|name| of.room(name)).collect() };
     let mut known: HashMap<Signature<'_>, usize> = HashMap::new();
     let mut classes: Vec<NodeClass> = Vec::new();
     let mut admitted: Vec<Vec<bool>> = vec![Vec::new(); placements.len()];
@@ -40,13 +42,13 @@ pub fn classify(
             continue;
         }
         let holds = snapshot.holds[index].as_slice();
-        let free = amounts(&snapshot.free[index]);
+        let free = rooms(&snapshot.free[index]);
         let figures = [
             Some(&node.speed),
             Some(&node.price),
             node.read_bandwidth.as_ref(),
         ];
-        let signature = (open, free, amounts(&node.allocatable), holds, figures);
+        let signature = (open, free, rooms(&node.allocatable), holds, figures);
         if let Some(&class) = known.get(&signature) {
             classes[class].nodes.push(index);
             continue;

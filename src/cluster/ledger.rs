@@ -192,6 +192,7 @@ mod tests {
             uid: uid.into(),
             resource_version: version.into(),
             node: None,
+            nominated: None,
             requests: Resources::default(),
             phase: PodPhase::Pending,
             terminating: false,

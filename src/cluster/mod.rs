@@ -19,9 +19,11 @@ pub mod node;
 pub mod placement;
 pub mod pod;
 pub mod quantity;
+mod ports;
 mod remedy;
 #[cfg(test)]
 mod remedy_tests;
 pub mod requests;
 pub mod snapshot;
+mod sums;
 pub mod template;

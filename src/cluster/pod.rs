@@ -23,6 +23,8 @@ pub struct Pod {
     pub resource_version: String,
     /// The node that it is bound to.
     pub node: Option<String>,
+    /// The node on which kube-scheduler has made room for it, unless it is bound.
+    pub nominated: Option<String>,
     /// Effective request.
     pub requests: Resources,
     /// Phase.
@@ -163,6 +165,13 @@ impl Pod {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    /// The node whose room it uses, or will as far as others have decided: the one it is bound to, or for pods of
+    /// strangers the one on which kube-scheduler has evicted others for it. That room is not ours.
+    pub fn holder(&self) -> Option<&str> {
+        let awaited = self.nominated.as_deref().filter(|_| self.own.is_none());
+        self.node.as_deref().or(awaited)
+    }
+
     /// Whether it has ended and holds nothing any more.
     pub fn is_finished(&self) -> bool {
         matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed)
@@ -189,6 +198,9 @@ pub fn read(pod: &k8s::Pod) -> Result<Pod, RequestError> {
             .spec
             .as_ref()
             .and_then(|spec| spec.node_name.clone())
+            .filter(|node| !node.is_empty()),
+        nominated: status
+            .and_then(|status| status.nominated_node_name.clone())
             .filter(|node| !node.is_empty()),
         requests: requests::effective(pod)?,
         phase: match status.and_then(|status| status.phase.as_deref()) {

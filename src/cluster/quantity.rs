@@ -1,10 +1,11 @@
 //! Kubernetes quantities, exactly: `1500m`, `1.5Gi`, `2e3`.
 //!
-//! Grammar and rounding follow k8s.io/apimachinery `resource.Quantity`: amounts finer than the unit
-//! round up, as `MilliValue()` and `Value()` do.
+//! Grammar and rounding follow k8s.io/apimachinery `resource.Quantity`: amounts finer than a billionth round up when
+//! they are read, and those finer than the unit when all of them are summed, as `MilliValue()` and `Value()` do. Texts
+//! without a digit, which upstream takes for 0, are refused.
 
 use num_bigint::BigInt;
-use num_traits::Pow;
+use num_traits::{Pow, ToPrimitive};
 
 use crate::model::{CPU, Exact, Fraction, decimal, exact};
 
@@ -38,6 +39,8 @@ const DECIMAL: [(&str, i32); 9] = [
     ("P", 15),
     ("E", 18),
 ];
+/// Billionths in one.
+const NANOS: i64 = 1_000_000_000;
 /// Exponents beyond this are no amounts of anything, and would only cost memory.
 const LARGEST_EXPONENT: i32 = 60;
 
@@ -97,12 +100,44 @@ fn in_units(resource: &str, text: &str) -> Result<Fraction, QuantityError> {
     })
 }
 
+/// Billionths of the base unit, the finest that upstream keeps; what is finer rounds up.
+pub fn nanos(text: &str) -> Result<i128, QuantityError> {
+    if let Some(value) = short(text) {
+        return Ok(value);
+    }
+    let exact = Exact::from(read(text)? * Fraction::from(NANOS));
+    let rounded = exact.ceil().to_integer().to_i128();
+    rounded.ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
+}
+
+/// The same for the quantities that nearly everybody writes: whole, not too long, with a known suffix.
+fn short(text: &str) -> Option<i128> {
+    let split = text.find(|c: char| !c.is_ascii_digit());
+    let (digits, suffix) = text.split_at(split.unwrap_or(text.len()));
+    let value: i64 = digits.parse().ok()?;
+    let unit = match suffix {
+        "" => NANOS.into(),
+        "m" => 1_000_000,
+        "k" => 1000 * i128::from(NANOS),
+        _ => {
+            let (_, bits) = BINARY.iter().find(|(name, _)| *name == suffix)?;
+            i128::from(NANOS) << bits
+        }
+    };
+    i128::from(value).checked_mul(unit)
+}
+
+/// The amount of a resource in its own unit (milli-CPU for cpu) of this many billionths, rounded up to whole ones;
+/// `None` beyond 64 bits.
+pub fn whole(resource: &str, nanos: i128) -> Option<i64> {
+    let unit = i128::from(if resource == CPU { NANOS / 1000 } else { NANOS });
+    let up = i128::from(nanos.rem_euclid(unit) != 0);
+    i64::try_from(nanos.div_euclid(unit) + up).ok()
+}
+
 /// The amount in the resource's own unit, rounded up to whole ones.
 pub fn amount(resource: &str, text: &str) -> Result<i64, QuantityError> {
-    let value = in_units(resource, text)?;
-    value
-        .ceil()
-        .ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
+    whole(resource, nanos(text)?).ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
 }
 
 /// Writes an amount as a quantity that reads back as the same amount.

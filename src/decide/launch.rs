@@ -165,8 +165,8 @@ fn start(tracked: &Tracked, copy: &Copy, room: &mut Room<'_>, now: Timestamp) ->
     held.into_iter().map(go).collect()
 }
 
-/// What the nodes hold now: allocatable minus every pod that has not ended and is bound, or may be bound at any
-/// moment.
+/// What the nodes hold now: allocatable minus every pod that has not ended and is bound, has been made room for, or
+/// may be bound by kube-scheduler at any moment.
 struct Room<'a> {
     nodes: HashMap<&'a str, (&'a Node, Resources)>,
 }
@@ -186,7 +186,7 @@ impl<'a> Room<'a> {
         for pod in observed.pods.iter().filter(|pod| !pod.is_finished()) {
             let promised = pod.own.as_ref().filter(|own| own.is_released());
             let promised = promised.map(|own| own.node.as_str());
-            let Some(name) = pod.node.as_deref().or(promised) else {
+            let Some(name) = pod.holder().or(promised) else {
                 continue;
             };
             let overflows = nodes

@@ -7,6 +7,7 @@ mod earlier;
 mod exact;
 mod fix;
 mod fraction;
+pub mod host_port;
 mod node;
 mod plan;
 mod problem;

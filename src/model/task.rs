@@ -277,17 +277,16 @@ impl Range {
 }
 
 /// What a pod requests besides the sized container, so that
-/// `effective = overlay(max(container + beside, init_peak), pod_level) + overhead`, and one pod.
+/// `effective = overlay(max(container + beside, init_peak), pod_level)`, and one pod. The overhead of the runtime class
+/// is in each part.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PodShape {
-    /// Sum of the other containers and of the sidecars.
+    /// Sum of the other containers and of the sidecars, and the host ports.
     pub beside: Resources,
     /// Peak of the init phase.
     pub init_peak: Resources,
     /// Pod-level requests, which take the place of the sum for cpu, memory and huge pages.
     pub pod_level: Resources,
-    /// Overhead of the runtime class.
-    pub overhead: Resources,
 }
 
 impl PodShape {
@@ -297,7 +296,6 @@ impl PodShape {
         total.add(&self.beside)?;
         total.raise_to(&self.init_peak);
         total.overlay(&self.pod_level);
-        total.add(&self.overhead)?;
         total.set(PODS, 1);
         Ok(total)
     }
@@ -306,6 +304,8 @@ impl PodShape {
 /// Hard rules of the pod template on where it may run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Placement {
+    /// The node that the pod already names.
+    pub node: Option<String>,
     /// Labels that the node must have.
     pub node_selector: BTreeMap<String, String>,
     /// Required node affinity: one of the terms must match; `None` asks nothing.

@@ -85,6 +85,7 @@ impl Kept for Pod {
             uid,
             resource_version: _,
             node,
+            nominated,
             requests,
             phase,
             terminating,
@@ -93,7 +94,7 @@ impl Kept for Pod {
         } = self;
         (*uid == other.uid && *namespace == other.namespace && *name == other.name)
             && (*node == other.node && *phase == other.phase && *terminating == other.terminating)
-            && (*requests == other.requests && *created == other.created && *own == other.own)
+            && (*nominated == other.nominated && *requests == other.requests && *created == other.created && *own == other.own)
     }
 }
 
@@ -118,7 +119,10 @@ fn bare_pod(object: &Value) -> Option<Pod> {
             "schedulingGates": object["spec"]["schedulingGates"],
             "containers": [],
         },
-        "status": {"phase": object["status"]["phase"]},
+        "status": {
+            "phase": object["status"]["phase"],
+            "nominatedNodeName": object["status"]["nominatedNodeName"],
+        },
     });
     pod::read(&k8s::Pod::deserialize(bare).ok()?).ok()
 }

@@ -99,7 +99,12 @@ fn read_task(task: &TaskSpec, binding: Binding, at: &str, faults: &mut Faults) -
     let estimate = read_estimate(task, sized.as_deref(), at, faults);
     let workers = read_workers(task, at, faults);
     check_modes(&ranges, sized.as_deref(), &workers, at, faults);
-    let shape = sums(requests::shape(&pod, &container.name), &pod_at, faults)?;
+    let ranged = ranges.keys().map(String::as_str).collect();
+    let shape = sums(
+        requests::shape(&pod, &container.name, &ranged),
+        &pod_at,
+        faults,
+    )?;
     check_pod_level(&shape.pod_level, &ranges, at, faults);
     let placement = placement::read(&pod);
     (faults.0.len() == before).then(|| Task {
