@@ -18,8 +18,8 @@ mod modes_tests;
 pub mod node;
 pub mod placement;
 pub mod pod;
-pub mod quantity;
 mod ports;
+pub mod quantity;
 mod remedy;
 #[cfg(test)]
 mod remedy_tests;

@@ -30,8 +30,8 @@ use crate::model::{Batch, Earlier};
 use plan::Planned;
 use track::{State, Tracked};
 pub use world::{
-    Action, BindPod, CopyId, CreatePod, DeletePod, Event, Fact, ObjectId, Observed, Outcome,
-    ReleasePod, Report, Search, TakeBack, World,
+    Action, BindPod, CopyId, CreatePod, DeletePod, Event, Fact, NewStatus, ObjectId, Observed,
+    Outcome, ReleasePod, Report, Search, TakeBack, World,
 };
 
 /// How long a copy whose pod the API server refused waits for the next try; doubled from time to time.
@@ -201,7 +201,12 @@ fn report(observed: &Observed, batches: &[Tracked], memory: &Memory) -> Report {
         let new = status::build(tracked, &memory.planned, observed.now);
         if tracked.object.status.as_ref() != Some(&new) {
             report.events.extend(conditions::events(tracked, &new));
-            report.statuses.push((tracked.id.clone(), new));
+            let version = tracked.object.metadata.resource_version.clone();
+            report.statuses.push(NewStatus {
+                batch: tracked.id.clone(),
+                resource_version: version.unwrap_or_default(),
+                status: new,
+            });
         }
     }
     report

@@ -157,9 +157,21 @@ pub enum Outcome {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Statuses that differ from the observed ones.
-    pub statuses: Vec<(ObjectId, TaskBatchStatus)>,
+    pub statuses: Vec<NewStatus>,
     /// What is worth an event.
     pub events: Vec<Event>,
+}
+
+/// A status to write. UID and resource version are preconditions: the status also remembers which copies have ended,
+/// and a writer that has not seen the newest one would forget some.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewStatus {
+    /// The batch.
+    pub batch: ObjectId,
+    /// Resource version of the batch from which the status was made.
+    pub resource_version: String,
+    /// The whole status.
+    pub status: TaskBatchStatus,
 }
 
 /// Something worth telling, about a batch.

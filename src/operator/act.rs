@@ -15,7 +15,7 @@ use super::call::{Answer, Content, send};
 use super::kept::Delivered;
 use super::lease::Freshness;
 use crate::api::{SCHEDULING_GATE, annotation};
-use crate::cluster::ledger::Key;
+use crate::cluster::ledger::{self, Key};
 use crate::cluster::pod::Pod;
 use crate::decide::{Action, BindPod, CopyId, CreatePod, ObjectId, Outcome, ReleasePod};
 
@@ -58,10 +58,9 @@ impl Writer<'_> {
 
     async fn create(&self, create: &CreatePod) -> Outcome {
         let path = pods(&create.batch.namespace);
-        match self
-            .write("POST", &path, Content::json(&create.manifest))
-            .await
-        {
+        let mut manifest = create.manifest.clone();
+        manifest["metadata"]["annotations"][annotation::LEADER] = json!(self.leader());
+        match self.write("POST", &path, Content::json(&manifest)).await {
             Answer::Accepted(body) => self.claim(create, &body),
             Answer::Conflict(status) if status.reason == "AlreadyExists" => {
                 self.adopt(create).await
@@ -143,6 +142,34 @@ impl Writer<'_> {
             Answer::Refused(message) => refused(&bind.copy, message),
             Answer::Unclear { retry_after, .. } => self.unknown(key_of(pod), retry_after),
         }
+    }
+
+    /// Writes our revision on a pod of an earlier leader, which gives it another version. `Err`: it may still have the
+    /// old one. A pod that is gone or changes meanwhile is seen again.
+    pub async fn take_over(&self, pod: &Pod) -> Result<(), String> {
+        let path = format!("{}/{}", pods(&pod.namespace), pod.name);
+        let patch = json!({"metadata": {
+            "uid": pod.uid,
+            "annotations": {annotation::LEADER: self.leader()},
+        }});
+        match self.write("PATCH", &path, Content::merge(&patch)).await {
+            Answer::Accepted(body) => {
+                self.now_is(&body);
+                Ok(())
+            }
+            Answer::Missing => {
+                let (key, uid) = (ledger::key(pod), pod.uid.clone());
+                self.caches
+                    .ledger(|ledger| ledger.absent(key, uid, Timestamp::now()));
+                Ok(())
+            }
+            Answer::Conflict(status) => Err(status.message),
+            Answer::Refused(why) | Answer::Unclear { why, .. } => Err(why),
+        }
+    }
+
+    fn leader(&self) -> String {
+        self.freshness.revision().to_string()
     }
 
     /// Takes our gate away and leaves those of others. Patches name what must not have changed by setting it.

@@ -94,7 +94,10 @@ impl Kept for Pod {
         } = self;
         (*uid == other.uid && *namespace == other.namespace && *name == other.name)
             && (*node == other.node && *phase == other.phase && *terminating == other.terminating)
-            && (*nominated == other.nominated && *requests == other.requests && *created == other.created && *own == other.own)
+            && (*nominated == other.nominated
+                && *requests == other.requests
+                && *created == other.created
+                && *own == other.own)
     }
 }
 

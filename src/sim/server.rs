@@ -7,10 +7,10 @@ use k8s_openapi::api::core::v1 as k8s;
 
 use super::cluster::{Cluster, Incoming, Key, Length, Live, id_of, key_of};
 use super::history::Happening;
-use crate::api::{TaskBatch, TaskBatchStatus};
+use crate::api::TaskBatch;
 use crate::cluster::pod::{self, Pod};
 use crate::cluster::requests::{self, RequestError};
-use crate::decide::{BindPod, CreatePod, DeletePod, ObjectId, Outcome};
+use crate::decide::{BindPod, CreatePod, DeletePod, NewStatus, ObjectId, Outcome};
 use crate::model::{Millis, is_extended};
 
 /// How long the garbage collector takes to notice that an owner is gone.
@@ -218,13 +218,18 @@ impl Cluster {
     }
 
     /// Writes a status; whether it changed anything.
-    pub(super) fn write_status(&mut self, id: &ObjectId, status: TaskBatchStatus) -> bool {
+    pub(super) fn write_status(&mut self, new: &NewStatus) -> bool {
+        let (id, status) = (&new.batch, new.status.clone());
         let key = key_of(id);
         let version = self.next_version();
         let Some(batch) = self.batches.get_mut(&key) else {
             return false;
         };
-        if batch.metadata.uid.as_ref() != Some(&id.uid) || batch.status.as_ref() == Some(&status) {
+        let seen = batch.metadata.resource_version.as_ref() == Some(&new.resource_version);
+        if !seen
+            || batch.metadata.uid.as_ref() != Some(&id.uid)
+            || batch.status.as_ref() == Some(&status)
+        {
             self.version -= 1;
             return false;
         }

@@ -74,13 +74,13 @@ impl World for Cluster {
     }
 
     async fn report(&mut self, report: Report) {
-        for (id, status) in report.statuses {
+        for new in report.statuses {
             if self.strikes(self.options.faults.request_lost, "status lost") {
                 // The next round finds the old status and tells it again; the world sees to it that there is one.
                 self.wake_after(RETRY_AFTER);
                 continue;
             }
-            if self.write_status(&id, status) && self.is_killed_after_write() {
+            if self.write_status(&new) && self.is_killed_after_write() {
                 pending::<()>().await;
             }
         }

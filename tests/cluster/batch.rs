@@ -1,6 +1,6 @@
 //! Batches of the tests, and what is asked of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use kube::Api;
@@ -25,6 +25,23 @@ pub(crate) async fn operator_with(
     arguments.extend(["--lease-name".to_owned(), lease.to_owned()]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     Operator::start(&sandbox.cluster, kubeconfig, &arguments).await
+}
+
+/// A kubeconfig of a service account that may do everything, so that the audit log tells who wrote what.
+pub(crate) async fn account(sandbox: &Sandbox, name: &str) -> Result<PathBuf> {
+    sandbox
+        .kubectl(&["create", "serviceaccount", name])
+        .await?
+        .ok()?;
+    let binding = [
+        "create",
+        "clusterrolebinding",
+        &format!("{name}-{}", sandbox.namespace),
+        "--clusterrole=cluster-admin",
+        &format!("--serviceaccount={}:{name}", sandbox.namespace),
+    ];
+    sandbox.kubectl(&binding).await?.ok()?;
+    sandbox.kubeconfig_of(name).await
 }
 
 /// What holds an operator to the batches and nodes of this sandbox.

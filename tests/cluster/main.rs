@@ -7,6 +7,7 @@ mod batch_tests;
 mod chart_tests;
 mod delegate_tests;
 mod fault_tests;
+mod fence_tests;
 mod harness;
 mod harness_tests;
 mod kubelet_tests;
@@ -24,6 +25,7 @@ fn main() -> anyhow::Result<ExitCode> {
         chart_tests::TESTS,
         delegate_tests::TESTS,
         fault_tests::TESTS,
+        fence_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
         refusal_tests::TESTS,

@@ -7,6 +7,7 @@
 mod access;
 mod admission;
 mod control_plane;
+mod dam;
 mod kubelet;
 mod node;
 mod operator;
@@ -20,6 +21,7 @@ mod trial;
 mod wait;
 
 pub(crate) use control_plane::ControlPlane;
+pub(crate) use dam::{Dam, Gate};
 pub(crate) use kubelet::FakeKubelet;
 pub(crate) use operator::Operator;
 pub(crate) use process::Process;
