@@ -212,6 +212,17 @@ impl Freshness {
         self.revision
     }
 
+    /// One whose lease was renewed so long ago.
+    #[cfg(test)]
+    pub fn renewed_ago(age: Duration) -> Self {
+        Self {
+            origin: Instant::now(),
+            woken: SystemTime::now() - age,
+            renewed: Arc::default(),
+            revision: 1,
+        }
+    }
+
     fn renew(&self, at: Duration) {
         let millis = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
         self.renewed.store(millis, Ordering::Release);

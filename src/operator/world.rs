@@ -65,8 +65,10 @@ pub enum Unseen {
 
 /// A real cluster.
 pub struct Live {
-    /// For reads and writes.
+    /// For lookups.
     pub client: Client,
+    /// For writes: cut off once we may not lead any more.
+    pub writes: Client,
     /// What is known of the cluster.
     pub caches: Arc<Caches>,
     /// Whether we lead.
@@ -148,7 +150,7 @@ impl World for Live {
             return;
         }
         let reporter = Reporter {
-            client: &self.client,
+            client: &self.writes,
             freshness: &self.freshness,
             caches: &self.caches,
             instance: &self.instance,
@@ -203,7 +205,7 @@ impl Live {
 
     fn writer(&self) -> Writer<'_> {
         Writer {
-            client: &self.client,
+            client: &self.writes,
             caches: &self.caches,
             freshness: &self.freshness,
         }

@@ -13,6 +13,7 @@ mod harness_tests;
 mod kubelet_tests;
 mod refusal_tests;
 mod serve;
+mod sharing_tests;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ fn main() -> anyhow::Result<ExitCode> {
         harness_tests::TESTS,
         kubelet_tests::TESTS,
         refusal_tests::TESTS,
+        sharing_tests::TESTS,
     ]
     .concat();
     harness::run(&tests)

@@ -6,6 +6,7 @@
 
 mod access;
 mod admission;
+mod audit;
 mod control_plane;
 mod dam;
 mod kubelet;
@@ -20,6 +21,7 @@ mod tools;
 mod trial;
 mod wait;
 
+pub(crate) use audit::audit;
 pub(crate) use control_plane::ControlPlane;
 pub(crate) use dam::{Dam, Gate};
 pub(crate) use kubelet::FakeKubelet;
