@@ -37,6 +37,8 @@ mod fixture;
 mod invariants_tests;
 #[cfg(test)]
 mod replan_tests;
+#[cfg(test)]
+mod scheduler_tests;
 
 pub use cluster::{Cluster, Options};
 pub use edit::Edit;
