@@ -110,21 +110,37 @@ pub fn nanos(text: &str) -> Result<i128, QuantityError> {
     rounded.ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
 }
 
-/// The same for the quantities that nearly everybody writes: whole, not too long, with a known suffix.
+/// The same without big numbers, for the quantities that nearly everybody writes.
 fn short(text: &str) -> Option<i128> {
-    let split = text.find(|c: char| !c.is_ascii_digit());
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.');
     let (digits, suffix) = text.split_at(split.unwrap_or(text.len()));
-    let value: i64 = digits.parse().ok()?;
-    let unit = match suffix {
-        "" => NANOS.into(),
-        "m" => 1_000_000,
-        "k" => 1000 * i128::from(NANOS),
-        _ => {
-            let (_, bits) = BINARY.iter().find(|(name, _)| *name == suffix)?;
-            i128::from(NANOS) << bits
-        }
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let unit = unit(suffix)?;
+    let parts = match (whole.parse::<i64>(), fraction.parse::<i32>()) {
+        (Ok(whole), Ok(fraction)) => (whole, fraction),
+        (Ok(whole), Err(_)) if fraction.is_empty() => (whole, 0),
+        (Err(_), Ok(fraction)) if whole.is_empty() => (0, fraction),
+        _ => return None,
     };
-    i128::from(value).checked_mul(unit)
+    let tens = 10i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let beside = i128::from(parts.1).checked_mul(unit)?;
+    let rounded = beside / tens + i128::from(beside % tens != 0);
+    i128::from(parts.0).checked_mul(unit)?.checked_add(rounded)
+}
+
+/// Billionths in one of this suffix, if they are whole.
+fn unit(suffix: &str) -> Option<i128> {
+    if let Some((_, bits)) = BINARY.iter().find(|(name, _)| *name == suffix) {
+        return Some(i128::from(NANOS) << bits);
+    }
+    let known = DECIMAL.iter().find(|(name, _)| *name == suffix);
+    let power = match known {
+        Some((_, power)) => *power,
+        None if suffix.is_empty() => 0,
+        None => exponent(suffix).filter(|power| (-9..=18).contains(power))?,
+    };
+    Some(10i128.pow(u32::try_from(power + 9).ok()?))
 }
 
 /// The amount of a resource in its own unit (milli-CPU for cpu) of this many billionths, rounded up to whole ones;
@@ -162,6 +178,10 @@ mod tests {
             ("memory", "12e-1", 2),
             ("pods", "110", 110),
             ("cpu", "-1", -1000),
+            ("memory", "1.0000000001", 2),
+            ("memory", ".5Ki", 512),
+            ("memory", "+2.5E3", 2500),
+            ("cpu", "0.0000000000000000000000000000000000000005", 1),
         ] {
             assert_eq!(amount(resource, text), Ok(wanted), "{text}");
         }

@@ -53,9 +53,12 @@ pub fn shape<'a>(
     let mut pod_level = pod_level(spec, &asked)?.as_stored();
     // The overhead comes last. Added to each part now, it is rounded up together with what it is added to.
     let overhead = Sums::read(spec.overhead.as_ref())?.as_stored();
-    beside.add(&overhead)?;
-    init_peak.add(&overhead)?;
     pod_level.add(&pod_level.named_here(&overhead))?;
+    let replaced: BTreeSet<&str> = pod_level.names().collect();
+    for part in [&mut beside, &mut init_peak] {
+        part.add(&overhead)?;
+        part.retain(|name| !replaced.contains(name));
+    }
     let mut beside = beside.whole()?;
     beside.add(&ports::demand(spec))?;
     Ok(PodShape {
