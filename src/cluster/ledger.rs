@@ -199,6 +199,7 @@ mod tests {
             resource_version: version.into(),
             node: None,
             nominated: None,
+            repels: Vec::new(),
             requests: Resources::default(),
             phase: PodPhase::Pending,
             terminating: false,

@@ -23,6 +23,7 @@ pub mod quantity;
 mod remedy;
 #[cfg(test)]
 mod remedy_tests;
+pub mod repulsion;
 pub mod requests;
 pub mod snapshot;
 mod sums;

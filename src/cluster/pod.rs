@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as k8s;
 
 use super::placement;
+use super::repulsion::{self, Repulsion};
 use super::requests::{self, RequestError};
 use crate::api::{GROUP, SCHEDULER_NAME, SCHEDULING_GATE, annotation, label};
 use crate::model::{Millis, Placement, Resources};
@@ -33,6 +34,8 @@ pub struct Pod {
     pub terminating: bool,
     /// When it was created.
     pub created: Option<Timestamp>,
+    /// Whom it will not have near it.
+    pub repels: Vec<Repulsion>,
     /// What it says of itself if it is the pod of a task.
     pub own: Option<Arc<OwnPod>>,
 }
@@ -211,6 +214,7 @@ pub fn read(pod: &k8s::Pod) -> Result<Pod, RequestError> {
         },
         terminating: meta.deletion_timestamp.is_some(),
         created: meta.creation_timestamp.as_ref().map(|time| time.0),
+        repels: repulsion::read(pod),
         own: own(pod).map(Arc::new),
     })
 }

@@ -5,7 +5,6 @@
 //! a while: the rule that it breaks there may hold nowhere else, and we do not know the rule.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +15,6 @@ use super::world::TakeBack;
 use super::{Memory, Refusal};
 use crate::api::Reason;
 use crate::cluster::pod::{OwnPod, Pod, PodPhase};
-use crate::model::Batch;
 
 /// How long kube-scheduler may go on saying no: it may not have seen yet that another pod has left the node.
 /// Its clock may also be ahead of ours, or its times cut to whole seconds.
@@ -116,25 +114,18 @@ impl Memory {
         self.fingerprint = None;
     }
 
-    /// The batch, its tasks held off the nodes that they must keep off now.
-    pub fn narrowed(&self, uid: &str, batch: Arc<Batch>, now: Timestamp) -> Arc<Batch> {
-        let off = |task: &str| -> Vec<&str> {
-            let nodes = self.kept_off.get(&(uid.to_owned(), task.to_owned()));
-            let nodes = nodes.into_iter().flatten();
-            nodes
-                .filter(|(_, rest)| rest.until > now)
-                .map(|(node, _)| node.as_str())
-                .collect()
-        };
-        if self.kept_off.is_empty() || batch.tasks.iter().all(|task| off(&task.name).is_empty()) {
-            return batch;
-        }
-        let mut narrowed = Batch::clone(&batch);
-        for task in &mut narrowed.tasks {
-            let placement = std::mem::take(&mut task.placement);
-            task.placement = placement.without(off(&task.name));
-        }
-        Arc::new(narrowed)
+    /// The nodes that a task keeps off now, because kube-scheduler cannot bind its pods there.
+    pub fn refused_on(
+        &self,
+        uid: &str,
+        task: &str,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &String> {
+        let nodes = self.kept_off.get(&(uid.to_owned(), task.to_owned()));
+        let nodes = nodes.into_iter().flatten();
+        nodes
+            .filter(move |(_, rest)| rest.until > now)
+            .map(|(node, _)| node)
     }
 
     /// The nodes that tasks keep off now.

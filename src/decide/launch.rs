@@ -141,7 +141,10 @@ fn start(tracked: &Tracked, copy: &Copy, room: &mut Room<'_>, now: Timestamp) ->
     if held.is_empty() {
         return Vec::new();
     }
-    if !room.take(&held) {
+    let away = held
+        .iter()
+        .any(|(_, own)| !own.delegated && is_off(tracked, copy, &own.node));
+    if away || !room.take(&held) {
         return copy
             .live()
             .map(|pod| delete(pod, Reason::WaitingForCapacity))
@@ -163,6 +166,12 @@ fn start(tracked: &Tracked, copy: &Copy, room: &mut Room<'_>, now: Timestamp) ->
         }),
     };
     held.into_iter().map(go).collect()
+}
+
+/// Whether the task must keep off this node now: for kube-scheduler that is only advice, its own look counts.
+fn is_off(tracked: &Tracked, copy: &Copy, node: &str) -> bool {
+    let batch = tracked.batch.as_ref();
+    batch.is_ok_and(|batch| batch.tasks[copy.task].placement.off.contains(node))
 }
 
 /// What the nodes hold now: allocatable minus every pod that has not ended and is bound, has been made room for, or

@@ -8,6 +8,7 @@ mod delegate;
 mod group;
 mod launch;
 mod manifest;
+mod neighbours;
 mod pin;
 mod plan;
 mod ranges;

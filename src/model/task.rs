@@ -1,6 +1,6 @@
 //! A batch as its user means it, read once from the manifest and valid from then on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -312,37 +312,8 @@ pub struct Placement {
     pub required: Option<Vec<NodeSelectorTerm>>,
     /// Tolerations.
     pub tolerations: Vec<Toleration>,
-}
-
-impl Placement {
-    /// The same, but for these nodes.
-    pub fn without<'a>(mut self, nodes: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut nodes = nodes.into_iter().peekable();
-        if nodes.peek().is_none() {
-            return self;
-        }
-        let others: Vec<Expression> = nodes
-            .map(|name| Expression {
-                key: NAME_FIELD.into(),
-                operator: Operator::NotIn,
-                values: vec![name.to_owned()],
-            })
-            .collect();
-        match &mut self.required {
-            // A term that matches nothing must go on doing so.
-            Some(terms) => terms
-                .iter_mut()
-                .filter(|term| !(term.labels.is_empty() && term.fields.is_empty()))
-                .for_each(|term| term.fields.extend(others.iter().cloned())),
-            None => {
-                self.required = Some(vec![NodeSelectorTerm {
-                    labels: Vec::new(),
-                    fields: others,
-                }]);
-            }
-        }
-        self
-    }
+    /// Names of nodes to keep off for now.
+    pub off: BTreeSet<String>,
 }
 
 /// The only field of a node that can be selected by.

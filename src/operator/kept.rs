@@ -86,6 +86,7 @@ impl Kept for Pod {
             resource_version: _,
             node,
             nominated,
+            repels,
             requests,
             phase,
             terminating,
@@ -94,7 +95,8 @@ impl Kept for Pod {
         } = self;
         (*uid == other.uid && *namespace == other.namespace && *name == other.name)
             && (*node == other.node && *phase == other.phase && *terminating == other.terminating)
-            && (*nominated == other.nominated
+            && (*repels == other.repels
+                && *nominated == other.nominated
                 && *requests == other.requests
                 && *created == other.created
                 && *own == other.own)

@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = tests![
     topology_spread_is_kept,
     topology_spread_over_selected_nodes_is_kept,
     a_stranger_that_may_not_be_near_is_kept_away_from,
+    a_stranger_that_keeps_others_away_is_heard_also_by_direct_binding,
     a_pod_that_kube_scheduler_can_bind_nowhere_says_why_without_haste,
     direct_binding_refuses_a_rule_that_it_does_not_honour,
 ];
@@ -245,6 +246,30 @@ async fn a_stranger_that_may_not_be_near_is_kept_away_from(sandbox: Sandbox) -> 
         Ok(())
     })
     .await
+}
+
+/// The anti-affinity of a pod holds for whoever comes later: the stranger keeps us out of its zone, and the kubelet would
+/// not.
+async fn a_stranger_that_keeps_others_away_is_heard_also_by_direct_binding(
+    sandbox: Sandbox,
+) -> Result<()> {
+    let zone = zone(&sandbox);
+    for (name, value) in [("a", "one"), ("b", "one"), ("c", "two")] {
+        sandbox.node(name).label(&zone, value).create().await?;
+    }
+    let node = format!("{}-a", sandbox.namespace);
+    let lonely = format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: lonely}}, spec: {{nodeName: {node}, containers: [{{name: main, image: busybox}}], affinity: {{podAntiAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{{topologyKey: {zone}, labelSelector: {{matchExpressions: [{{key: {}, operator: Exists}}]}}}}]}}}}}}}}",
+        label::TASK
+    );
+    sandbox.apply(&lonely).await?.ok()?;
+    sandbox.pod_in_phase("lonely", "Running").await?;
+    let _operator = operator(&sandbox).await?;
+    let fields = "count: 3\nresources: {cpu: {min: 2}}\nestimate: {process: 2s}";
+    let batch = Manifest::new("binding: Direct").task("work", fields, &[]);
+    sandbox.apply(&batch.yaml()).await?.ok()?;
+    in_phase(&sandbox, "demo", Phase::Complete).await?;
+    runs_on(&sandbox, "work", &["c", "c", "c"]).await
 }
 
 async fn a_pod_that_kube_scheduler_can_bind_nowhere_says_why_without_haste(
