@@ -93,6 +93,9 @@ pub struct OwnPod {
     pub setback: Option<String>,
     /// The leader that wrote it last.
     pub leader: u64,
+    /// A rule that only kube-scheduler knows, of a pod that we are to bind: admission may add some to what we create.
+    /// Judged from the object as it comes over the wire, since what is read of it leaves out unknown fields.
+    pub lacking: Option<String>,
     /// Where it may run, as the API server returned it; only while it is not bound.
     pub placement: Option<Placement>,
     /// Requests of each container, by its name.
@@ -256,6 +259,7 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
         leader: note(annotation::LEADER)
             .and_then(|revision| revision.parse().ok())
             .unwrap_or(0),
+        lacking: None,
         placement: pod
             .spec
             .as_ref()
