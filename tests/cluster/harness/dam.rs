@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -44,15 +45,16 @@ pub(crate) struct Late {
 /// A running dam; dropping it closes it.
 pub(crate) struct Dam {
     line: Arc<Line>,
-    gate: watch::Sender<Gate>,
     address: SocketAddr,
     server: JoinHandle<()>,
 }
 
 struct Line {
     upstream: Client,
-    gate: watch::Receiver<Gate>,
+    gate: watch::Sender<Gate>,
     late: Mutex<Vec<Late>>,
+    /// Bindings that pass before the gate falls by itself.
+    bindings: AtomicUsize,
 }
 
 impl Dam {
@@ -60,11 +62,11 @@ impl Dam {
     pub(crate) async fn start(kubeconfig: &PathBuf) -> Result<Self> {
         let read = Kubeconfig::read_from(kubeconfig)?;
         let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
-        let (gate, seen) = watch::channel(Gate::Open);
         let line = Arc::new(Line {
             upstream: Client::try_from(config)?,
-            gate: seen,
+            gate: watch::channel(Gate::Open).0,
             late: Mutex::default(),
+            bindings: AtomicUsize::new(usize::MAX),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -75,7 +77,6 @@ impl Dam {
         });
         Ok(Self {
             line,
-            gate,
             address,
             server,
         })
@@ -96,7 +97,22 @@ impl Dam {
 
     /// Sets what passes from now on.
     pub(crate) fn set(&self, gate: Gate) {
-        self.gate.send_replace(gate);
+        self.line.gate.send_replace(gate);
+    }
+
+    /// Lets so many bindings pass, and then shuts by itself.
+    pub(crate) fn shut_after(&self, bindings: usize) {
+        self.line.bindings.store(bindings, Ordering::SeqCst);
+    }
+
+    /// Waits until it is shut.
+    pub(crate) async fn is_shut(&self) -> Result<()> {
+        self.line
+            .gate
+            .subscribe()
+            .wait_for(|gate| *gate == Gate::Shut)
+            .await?;
+        Ok(())
     }
 
     /// The writes that were held back and have passed since, leases aside.
@@ -115,7 +131,7 @@ impl Drop for Dam {
 impl Line {
     /// Waits until this passes; whether it had to.
     async fn opens(&self, passes: impl Fn(Gate) -> bool) -> bool {
-        let mut gate = self.gate.clone();
+        let mut gate = self.gate.subscribe();
         let waits = !passes(*gate.borrow());
         // The dam outlives its tests, so an error is their end.
         let _ = gate.wait_for(|gate| passes(*gate)).await;
@@ -137,6 +153,16 @@ async fn carry(line: Arc<Line>, request: Request) -> Response {
         .uri()
         .query()
         .is_some_and(|query| query.contains("watch=true"));
+    if path.ends_with("/binding") {
+        let fewer = |left: usize| left.checked_sub(1);
+        let counted = line
+            .bindings
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer);
+        if counted.is_err() {
+            line.bindings.store(usize::MAX, Ordering::SeqCst);
+            line.gate.send_replace(Gate::Shut);
+        }
+    }
     let held = line.opens(|gate| gate != Gate::Shut).await;
     let response = match exchange(&line.upstream, request).await {
         Ok(response) => response,
