@@ -4,6 +4,7 @@ use crate::model::{Goal, Millis};
 
 use super::super::instance::Instance;
 use super::batches::{Batches, Proof};
+use super::frontier::Frontier;
 use super::price::PriceBound;
 use super::tariff::Prices;
 use super::window::Windows;
@@ -22,6 +23,9 @@ struct Ends {
     windows: Windows,
     batches: Vec<Batches>,
     proof: Option<Proof>,
+    frontier: Option<Frontier>,
+    /// Number of tasks, and of classes.
+    size: (usize, usize),
 }
 
 impl Learnt {
@@ -52,11 +56,14 @@ impl Learnt {
         }
     }
 
-    /// For FlowTime the prices that prove it.
+    /// For FlowTime the prices that prove it, for several batches under Makespan those of `ends`.
     pub fn prices(&self) -> Option<Prices> {
         match &self.0 {
             Kind::FlowTime(prices) => Some(prices.prices()),
-            Kind::Makespan(_) => None,
+            Kind::Makespan(ends) => {
+                let (tasks, classes) = ends.size;
+                Some(ends.frontier.as_ref()?.prices(tasks, classes))
+            }
         }
     }
 
@@ -72,15 +79,21 @@ impl Learnt {
 impl Ends {
     fn new(relaxation: &Relaxation) -> Self {
         let windows = Windows::new(relaxation);
+        let instance = relaxation.instance;
         Self {
             batches: Batches::of_all(relaxation, &windows.ends()),
+            frontier: Frontier::new(relaxation, &windows.ends()),
             windows,
             proof: None,
+            size: (instance.tasks.len(), instance.classes.len()),
         }
     }
 
     fn improve(&mut self, rounds: usize, stop: impl Fn() -> bool) {
         self.windows.improve(rounds, &stop);
+        if let Some(frontier) = &mut self.frontier {
+            frontier.improve(rounds, &stop);
+        }
         for batches in &mut self.batches {
             for _ in 0..rounds {
                 if stop() {
@@ -112,6 +125,9 @@ impl Ends {
     }
 
     fn ends(&self) -> Vec<Millis> {
+        if let Some(frontier) = &self.frontier {
+            return frontier.ends();
+        }
         let alone = self
             .windows
             .ends()

@@ -15,6 +15,7 @@ mod class_prices;
 mod cost;
 mod curves;
 mod fluid;
+mod frontier;
 mod held;
 mod learner;
 mod learnt;
