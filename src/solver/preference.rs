@@ -56,8 +56,7 @@ impl Preference {
             Preference::EarliestEnd => 0.0,
             Preference::Deadline(ends) if end <= ends[task.batch] => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
-            Preference::Reversed(reversed) if end <= reversed.horizon => 0.0,
-            Preference::Reversed(_) => f64::INFINITY,
+            Preference::Reversed(reversed) => reversed.floor(mode, end),
             Preference::Price(_) | Preference::Learnt(_) => task.weight as f64 * end as f64,
         }
     }

@@ -22,12 +22,14 @@ const SAMPLE: usize = 8_000;
 /// The grid ends this much behind the last end.
 const STRETCH: f64 = 1.2;
 /// Ends are tried this part later, to see what that saves; a round raises them by no more.
-const STEP: f64 = 0.005;
+const STEP: f64 = 0.01;
 /// Those are raised that save at least this part of what the best one does.
 const NEAR_BEST: f64 = 0.8;
-/// Rounds in which prices are learnt before ends are raised, and without a refutation before the end.
-const FIRST: usize = 12;
-const PATIENCE: usize = 20;
+/// Parts of what there is that are to be left over, since no plan uses all of it.
+const MARGINS: [f64; 9] = [0.0, 0.01, 0.02, 0.03, 0.045, 0.06, 0.08, 0.11, 0.15];
+/// Rounds in which prices are learnt before ends are raised, and without a refutation before the next margin.
+const FIRST: usize = 16;
+const PATIENCE: usize = 10;
 /// The first step, as a part of what would reach the double value.
 const REACH: f64 = 0.05;
 
@@ -43,6 +45,8 @@ pub(super) struct Frontier {
     /// Rounds since the last refutation.
     stalled: usize,
     best: (f64, Curves),
+    /// For each margin so far the ends, and the prices that refuted less.
+    found: Vec<(Vec<Millis>, Curves)>,
 }
 
 /// Some copies that stand for all, of the buyer of this index.
@@ -90,6 +94,7 @@ impl Frontier {
             buyers,
             rounds: 0,
             stalled: 0,
+            found: Vec::new(),
         };
         // At first all time until the last end costs the same.
         let at = (last as f64 / until * cells as f64) as usize;
@@ -107,24 +112,36 @@ impl Frontier {
     /// Goes on for so many rounds, or until nothing is refuted any more.
     pub fn improve(&mut self, rounds: usize, stop: impl Fn() -> bool) {
         for _ in 0..rounds {
-            if self.stalled > PATIENCE || stop() {
+            if self.found.len() == MARGINS.len() || stop() {
                 break;
             }
             self.step();
+            if self.stalled > PATIENCE {
+                self.found.push((self.ends(), self.best.1.clone()));
+                self.stalled = 0;
+            }
         }
     }
 
-    /// When each batch ends.
-    pub fn ends(&self) -> Vec<Millis> {
+    /// When each batch ends, without a margin.
+    pub fn least(&self) -> Vec<Millis> {
+        let first = self.found.first();
+        first.map_or_else(|| self.ends(), |(ends, _)| ends.clone())
+    }
+
+    fn ends(&self) -> Vec<Millis> {
         self.ends.iter().map(|&end| end as Millis).collect()
     }
 
-    /// The prices, for all classes.
-    pub fn prices(&self, tasks: usize, classes: usize) -> Prices {
-        let mut prices = Prices::new(tasks, classes);
+    /// For each margin so far, the least first, the ends and their prices.
+    pub fn found(&self, tasks: usize, classes: usize) -> Vec<(Vec<Millis>, Prices)> {
         let all: Vec<usize> = (0..classes).collect();
-        prices.add(&self.market, &self.best.1, &all);
-        prices
+        let of_margin = |(ends, curves): &(Vec<Millis>, Curves)| {
+            let mut prices = Prices::new(tasks, classes);
+            prices.add(&self.market, curves, &all);
+            (ends.clone(), prices)
+        };
+        self.found.iter().map(of_margin).collect()
     }
 
     fn step(&mut self) {
@@ -158,13 +175,14 @@ impl Frontier {
         let all: f64 = paid.iter().map(|paid| paid.0).sum();
         let ratio = all / rent.max(f64::MIN_POSITIVE);
         self.rounds += 1;
-        self.stalled += 1;
+        self.stalled += usize::from(self.rounds > FIRST);
         if ratio > self.best.0 {
             self.best = (ratio, self.curves.clone());
         }
-        if ratio > 1.0 && self.rounds > FIRST {
+        let margin = MARGINS[self.found.len()];
+        if ratio > 1.0 - margin && self.rounds > FIRST {
             self.stalled = 0;
-            self.raise(&paid, all - rent);
+            self.raise(&paid, all - rent * (1.0 - margin));
             self.best.0 = 0.0;
         }
         self.learn(ratio, &left, &sold);

@@ -18,6 +18,9 @@ enum Kind {
     Makespan(Ends),
 }
 
+/// Rounds of the frontier for each of the others; they are as much quicker.
+const FRONTIER: usize = 3;
+
 /// Bounds on the ends of batches.
 struct Ends {
     windows: Windows,
@@ -56,13 +59,22 @@ impl Learnt {
         }
     }
 
-    /// For FlowTime the prices that prove it, for several batches under Makespan those of `ends`.
+    /// For FlowTime the prices that prove it.
     pub fn prices(&self) -> Option<Prices> {
         match &self.0 {
             Kind::FlowTime(prices) => Some(prices.prices()),
+            Kind::Makespan(_) => None,
+        }
+    }
+
+    /// For several batches under Makespan, ends that leave more and more room, with their prices.
+    pub fn frontier(&self) -> Vec<(Vec<Millis>, Prices)> {
+        match &self.0 {
+            Kind::FlowTime(_) => Vec::new(),
             Kind::Makespan(ends) => {
                 let (tasks, classes) = ends.size;
-                Some(ends.frontier.as_ref()?.prices(tasks, classes))
+                let frontier = ends.frontier.as_ref();
+                frontier.map_or(Vec::new(), |frontier| frontier.found(tasks, classes))
             }
         }
     }
@@ -92,7 +104,7 @@ impl Ends {
     fn improve(&mut self, rounds: usize, stop: impl Fn() -> bool) {
         self.windows.improve(rounds, &stop);
         if let Some(frontier) = &mut self.frontier {
-            frontier.improve(rounds, &stop);
+            frontier.improve(rounds.saturating_mul(FRONTIER), &stop);
         }
         for batches in &mut self.batches {
             for _ in 0..rounds {
@@ -126,7 +138,7 @@ impl Ends {
 
     fn ends(&self) -> Vec<Millis> {
         if let Some(frontier) = &self.frontier {
-            return frontier.ends();
+            return frontier.least();
         }
         let alone = self
             .windows
