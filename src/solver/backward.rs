@@ -31,12 +31,14 @@ const ROUNDS: usize = 120;
 const SCALES: [f64; 3] = [1.005, 1.015, 1.03];
 /// Orders that are tried at once, and so often in vain before nearer ends are tried.
 const BROOD: usize = 8;
-const PATIENCE: u32 = 6;
-/// The first step towards the ends of the relaxation, as a part of the way, and the least.
-const STEPS: (f64, f64) = (0.25, 0.01);
+const PATIENCE: u32 = 4;
+/// The first step towards the bound, as a part of the way, and the least.
+const STEPS: (f64, f64) = (0.15, 0.005);
 /// Parts of the keys that change, and by which factor at most, as a logarithm.
 const CHANGED: [f64; 2] = [0.05, 0.3];
 const CHANGE: f64 = 0.3;
+/// The copy that begins earliest before now counts so often.
+const MOST_LATE: f64 = 10.0;
 
 /// What a copy pays that runs backwards from a horizon.
 #[derive(Debug)]
@@ -90,49 +92,82 @@ pub(super) fn suits(instance: &Instance) -> bool {
         && !instance.is_ordered
 }
 
-/// Finds the least ends of the relaxation with which all fits.
+/// Finds the least ends of the relaxation with which all fits. The larger the multiple, the less of a margin is
+/// needed.
 pub(super) fn run(search: &mut Search) {
     priced::learn(search, ROUNDS);
     let ground = Ground::new(search.instance);
-    for scale in SCALES {
-        for (ends, prices) in frontier(search) {
-            if search.is_over() {
-                return;
-            }
-            let target = Target::new(search.instance, &ends, scale, &prices);
-            let instance = Instance::new(&target.problem);
-            let tried = target.plan(&instance, &target.keys(&instance));
-            offer(search, ground.as_ref(), &tried.schedule);
-            if tried.value == 0.0 {
-                break;
-            }
+    let frontier = frontier(search);
+    let fits = |search: &mut Search, row: usize, scale: f64| {
+        let (ends, prices) = &frontier[row];
+        let target = Target::new(search.instance, ends, scale, prices);
+        let instance = Instance::new(&target.problem);
+        let tried = target.plan(&instance, &target.keys(&instance));
+        offer(search, ground.as_ref(), &tried.schedule);
+        tried.value == 0.0
+    };
+    // No row below `low` fits, and those from `high` on do.
+    let (mut low, mut high) = (0, frontier.len());
+    while low < high && !search.is_over() {
+        let middle = (low + high) / 2;
+        if fits(search, middle, SCALES[0]) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    for scale in &SCALES[1..] {
+        while high > 0 && !search.is_over() && fits(search, high - 1, *scale) {
+            high -= 1;
         }
     }
 }
 
 /// Goes on with sooner and sooner ends, each reached by changes of the order.
 pub(super) fn climb(search: &mut Search) {
-    let all = frontier(search);
-    let (Some(incumbent), Some((least, prices))) = (search.incumbent(), all.first()) else {
-        return;
-    };
     let ground = Ground::new(search.instance);
-    let mut ends = super::greedy::batch_ends(search.instance, &incumbent.schedule);
-    let mut keys: Option<Vec<f64>> = None;
+    let weights: Vec<f64> = search
+        .problem()
+        .batches
+        .iter()
+        .map(|batch| batch.weight.max(0) as f64)
+        .collect();
+    let sum = |ends: &[Millis]| -> f64 {
+        let weighted = ends.iter().zip(&weights);
+        weighted.map(|(&end, weight)| end as f64 * weight).sum()
+    };
+    let frontier = frontier(search);
     let (mut step, mut round) = (STEPS.0, 0);
     while step >= STEPS.1 && !search.is_over() {
-        let nearer = ends.iter().zip(least);
-        let wanted: Vec<Millis> = nearer
-            .map(|(&end, &least)| end - ((end - least).max(0) as f64 * step) as Millis)
-            .collect();
-        let target = Target::new(search.instance, &wanted, 1.0, prices);
-        let instance = Instance::new(&target.problem);
-        let first = keys.clone().unwrap_or_else(|| target.keys(&instance));
-        match target.reach(&instance, search, first, &mut round) {
-            Some((found, tried)) => {
-                offer(search, ground.as_ref(), &tried.schedule);
-                (ends, keys) = (wanted, Some(found));
+        let Some(incumbent) = search.incumbent() else {
+            return;
+        };
+        let (now, least) = (incumbent.score.goal as f64, incumbent.bound.value as f64);
+        let wanted = now - (now - least) * step;
+        // Of the ends that would do, those that are nearest to be reached.
+        let (all, meter) = (search.instance, search.meter());
+        let targets = frontier.par_iter().filter_map(|(ends, prices)| {
+            let scale = wanted / sum(ends).max(1.0);
+            if meter.expired() {
+                return None;
             }
+            let target = Target::new(all, ends, scale, prices);
+            let instance = Instance::new(&target.problem);
+            let keys = target.keys(&instance);
+            let value = target.plan(&instance, &keys).value;
+            Some((value, target, keys))
+        });
+        let targets: Vec<(f64, Target, Vec<f64>)> = targets.collect();
+        search.count(frontier.len() as u64);
+        let nearest = targets
+            .into_iter()
+            .min_by(|one, other| one.0.total_cmp(&other.0));
+        let Some((_, target, keys)) = nearest else {
+            return;
+        };
+        let instance = Instance::new(&target.problem);
+        match target.reach(&instance, search, keys, &mut round) {
+            Some(tried) => offer(search, ground.as_ref(), &tried.schedule),
             None => step /= 2.0,
         }
     }
@@ -195,7 +230,11 @@ impl Target {
             .iter()
             .map(|task| duration(task) as f64)
             .collect();
-        instance.task_of.iter().map(|&task| durations[task]).collect()
+        instance
+            .task_of
+            .iter()
+            .map(|&task| durations[task])
+            .collect()
     }
 
     /// Places the copy of the largest key first.
@@ -220,14 +259,14 @@ impl Target {
         }
     }
 
-    /// Changes the order until all fits; the keys of that order.
+    /// Changes the order until all fits.
     fn reach(
         &self,
         instance: &Instance,
         search: &mut Search,
         mut keys: Vec<f64>,
         round: &mut u64,
-    ) -> Option<(Vec<f64>, Tried)> {
+    ) -> Option<Tried> {
         let mut best = self.plan(instance, &keys);
         let mut missed = 0;
         while best.value > 0.0 {
@@ -236,32 +275,30 @@ impl Target {
             }
             let granted = search.meter().grant(BROOD as u64);
             let (seed, from) = (search.seed, *round);
-            let brood: Vec<(Vec<f64>, Tried)> = (0..granted)
-                .into_par_iter()
-                .map(|index| {
-                    let random = &mut generator(seed, from, index);
-                    let changed = changed(&keys, CHANGED[index as usize % 2], random);
-                    let tried = self.plan(instance, &changed);
-                    (changed, tried)
-                })
-                .collect();
+            let meter = search.meter();
+            let one = |index: u64| {
+                let random = &mut generator(seed, from, index);
+                let changed = changed(&keys, CHANGED[index as usize % 2], random);
+                let tried = (!meter.expired()).then(|| self.plan(instance, &changed));
+                tried.map(|tried| (changed, tried))
+            };
+            let brood: Vec<Option<(Vec<f64>, Tried)>> =
+                (0..granted).into_par_iter().map(one).collect();
             search.count(granted);
             *round += 1;
             missed += 1;
             let found = brood
                 .into_iter()
+                .flatten()
                 .min_by(|one, other| one.1.value.total_cmp(&other.1.value));
             if let Some(found) = found.filter(|found| found.1.value < best.value) {
                 (keys, best) = found;
                 missed = 0;
             }
         }
-        Some((keys, best))
+        Some(best)
     }
 }
-
-/// What the longest way beyond the horizon counts more than all others.
-const MOST_LATE: f64 = 10.0;
 
 /// Some of the keys grow or shrink.
 fn changed(keys: &[f64], part: f64, random: &mut impl Rng) -> Vec<f64> {
@@ -298,7 +335,11 @@ fn last_end(schedule: &Schedule) -> Millis {
 /// All copies in the order in which they start forwards, with their modes.
 fn forwards(schedule: &Schedule) -> Recipe {
     let mut recipe = Recipe::of_schedule(schedule, &Preference::EarliestEnd);
-    let end = |copy: &usize| schedule.placed[*copy].as_ref().map_or(0, |placed| placed.end);
+    let end = |copy: &usize| {
+        schedule.placed[*copy]
+            .as_ref()
+            .map_or(0, |placed| placed.end)
+    };
     recipe.order.sort_by_key(|copy| Reverse(end(copy)));
     recipe
 }

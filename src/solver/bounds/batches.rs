@@ -24,7 +24,7 @@ use super::market::LAST;
 use super::{Job, Relaxation, Share, smith};
 
 /// Modes that are looked at while prices are learnt, about; and of each batch, at least and at most.
-const SAMPLE: usize = 1_600;
+const SAMPLE: usize = 3_200;
 const MOST_SAMPLED: (usize, usize) = (64, 320);
 /// Pools and resources whose prices are learnt: those in which the batches wait longest in Smith's order.
 const MOST_SHARES: usize = 2;

@@ -21,15 +21,17 @@ const MOST_CELLS: usize = 256;
 const SAMPLE: usize = 8_000;
 /// The grid ends this much behind the last end.
 const STRETCH: f64 = 1.2;
-/// Ends are tried this part later, to see what that saves; a round raises them by no more.
+/// Ends are tried this part later, to see what that saves; a round raises them by no more, and no less than the
+/// other part.
 const STEP: f64 = 0.01;
+const LEAST_STEP: f64 = 0.001;
 /// Those are raised that save at least this part of what the best one does.
 const NEAR_BEST: f64 = 0.8;
 /// Parts of what there is that are to be left over, since no plan uses all of it.
 const MARGINS: [f64; 9] = [0.0, 0.01, 0.02, 0.03, 0.045, 0.06, 0.08, 0.11, 0.15];
 /// Rounds in which prices are learnt before ends are raised, and without a refutation before the next margin.
 const FIRST: usize = 16;
-const PATIENCE: usize = 10;
+const PATIENCE: usize = 6;
 /// The first step, as a part of what would reach the double value.
 const REACH: f64 = 0.05;
 
@@ -116,7 +118,13 @@ impl Frontier {
                 break;
             }
             self.step();
-            if self.stalled > PATIENCE {
+            // The first ends are found with prices that still have to be learnt.
+            let patience = if self.found.is_empty() {
+                2 * PATIENCE
+            } else {
+                PATIENCE
+            };
+            if self.stalled > patience {
                 self.found.push((self.ends(), self.best.1.clone()));
                 self.stalled = 0;
             }
@@ -201,10 +209,15 @@ impl Frontier {
             .filter(|&batch| gain(batch) >= NEAR_BEST * most)
             .collect();
         let slope: f64 = chosen.iter().map(|&batch| slopes[batch]).sum();
-        let wanted = if slope > 0.0 { excess / slope } else { f64::INFINITY };
+        let wanted = if slope > 0.0 {
+            excess / slope
+        } else {
+            f64::INFINITY
+        };
         for batch in chosen {
             let end = &mut self.ends[batch];
-            *end = (*end + wanted.min(*end * STEP)).ceil().min(LAST as f64);
+            let step = wanted.clamp(*end * LEAST_STEP, *end * STEP);
+            *end = (*end + step).ceil().min(LAST as f64);
         }
     }
 
@@ -246,7 +259,11 @@ impl Frontier {
                 continue;
             }
             let of_line = |&(line, share): &(usize, f64)| {
-                share * self.curves.line(line).between(until - offer.duration, until)
+                share
+                    * self
+                        .curves
+                        .line(line)
+                        .between(until - offer.duration, until)
             };
             let price = self.market.uses(offer).iter().map(of_line).sum();
             if best.is_none_or(|best| price < best.0) {
