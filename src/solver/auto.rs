@@ -54,7 +54,8 @@ fn stages(search: &Search) -> &'static [Stage] {
     let is_makespan = search.problem().goal == Goal::Makespan;
     match (annealing::suits(search.instance), copies) {
         _ if copies > SOME && backward::suits(search.instance) => &[
-            (0.5, backward::climb),
+            (0.25, priced::branch),
+            (0.6, backward::climb),
             (0.95, annealing::run),
             (1.0, ruin_recreate::run),
         ],

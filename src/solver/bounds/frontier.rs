@@ -78,7 +78,7 @@ impl Frontier {
         let cells = (MOST_CELLS / market.lines.len()).clamp(4, CELLS);
         let corner = |cell: usize| (until * cell as f64 / cells as f64).ceil();
         let times: Vec<f64> = (0..=cells).map(corner).collect();
-        let prices = vec![vec![1.0; cells + 1]; market.lines.len()];
+        let prices = vec![vec![0.0; cells + 1]; market.lines.len()];
         let curves = Curves::new(times, prices);
         let mut frontier = Self {
             weights: relaxation
@@ -309,7 +309,7 @@ fn sample(relaxation: &Relaxation, market: &Market) -> Vec<Buyer> {
 }
 
 /// The least over the offers of the largest share x duration.
-fn least_area(market: &Market, index: usize) -> f64 {
+pub(super) fn least_area(market: &Market, index: usize) -> f64 {
     let of_offer = |offer: &Offer| {
         let share = market
             .uses(offer)

@@ -4,6 +4,7 @@ use crate::model::{Goal, Millis};
 
 use super::super::instance::Instance;
 use super::batches::{Batches, Proof};
+use super::corners::Corners;
 use super::frontier::Frontier;
 use super::price::PriceBound;
 use super::tariff::Prices;
@@ -27,6 +28,7 @@ struct Ends {
     batches: Vec<Batches>,
     proof: Option<Proof>,
     frontier: Option<Frontier>,
+    corners: Option<Corners>,
     /// Number of tasks, and of classes.
     size: (usize, usize),
 }
@@ -48,6 +50,17 @@ impl Learnt {
         match &mut self.0 {
             Kind::FlowTime(prices) => prices.improve(rounds, stop),
             Kind::Makespan(ends) => ends.improve(rounds, stop),
+        }
+    }
+
+    /// Looks at so many boxes of the ends of several batches, or until it is told to stop. Whether there are more.
+    pub fn branch(&mut self, boxes: usize, stop: impl Fn() -> bool) -> bool {
+        match &mut self.0 {
+            Kind::Makespan(Ends {
+                corners: Some(corners),
+                ..
+            }) => corners.improve(boxes, stop),
+            _ => false,
         }
     }
 
@@ -95,6 +108,7 @@ impl Ends {
         Self {
             batches: Batches::of_all(relaxation, &windows.ends()),
             frontier: Frontier::new(relaxation, &windows.ends()),
+            corners: Corners::new(relaxation, &windows.ends()),
             windows,
             proof: None,
             size: (instance.tasks.len(), instance.classes.len()),
@@ -130,10 +144,14 @@ impl Ends {
             .proof
             .as_ref()
             .map(|proof| Bound::new(proof.bound, "prices of time"));
-        match batches {
-            Some(batches) if batches.value > windows.value => batches,
-            _ => windows,
-        }
+        let corners = self
+            .corners
+            .as_ref()
+            .map(|corners| Bound::new(corners.bound(), "prices of ends"));
+        let more = batches.into_iter().chain(corners);
+        more.fold(windows, |best, bound| {
+            if bound.value > best.value { bound } else { best }
+        })
     }
 
     fn ends(&self) -> Vec<Millis> {

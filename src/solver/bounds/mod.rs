@@ -12,6 +12,7 @@ mod batch;
 mod batches;
 mod canonical;
 mod class_prices;
+mod corners;
 mod cost;
 mod curves;
 mod fluid;

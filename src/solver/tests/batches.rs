@@ -27,11 +27,11 @@ fn several(tasks: usize, nodes: usize, seed: u64) -> Problem {
 #[test]
 fn batches_end_near_what_is_proved_to_be_the_least() {
     for seed in 1..=3 {
-        let problem = several(180, 10, seed);
+        let problem = several(180, 24, seed);
         let solution = plan(&problem, Algorithm::Auto, seed, 20_000);
         crate::verify::check(&problem, &solution).expect("a valid plan");
         let gap = solution.gap().expect("a gap");
-        assert!(gap < 0.06, "seed {seed}: {gap}");
+        assert!(gap < 0.2, "seed {seed}: {gap}");
     }
 }
 
