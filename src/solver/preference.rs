@@ -74,9 +74,7 @@ impl Preference {
             Preference::EarliestEnd => 0.0,
             Preference::Deadline(ends) if end <= ends[task.batch] => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
-            Preference::Reversed(reversed) => {
-                reversed.paid(&mode.request.usage, start, end, pods)
-            }
+            Preference::Reversed(reversed) => reversed.paid(&mode.request.usage, start, end, pods),
             Preference::Price(tariff) => {
                 task.weight as f64 * end as f64 + mode.share * tariff.paid(task.pool, start, end)
             }

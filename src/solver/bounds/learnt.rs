@@ -16,7 +16,7 @@ pub(in super::super) struct Learnt(Kind);
 
 enum Kind {
     FlowTime(PriceBound),
-    Makespan(Ends),
+    Makespan(Box<Ends>),
 }
 
 /// Rounds of the frontier for each of the others; they are as much quicker.
@@ -39,7 +39,7 @@ impl Learnt {
         let relaxation = || Relaxation::new(instance, placed);
         match instance.problem.goal {
             Goal::FlowTime => Some(Self(Kind::FlowTime(PriceBound::new(&relaxation())))),
-            Goal::Makespan => Some(Self(Kind::Makespan(Ends::new(&relaxation())))),
+            Goal::Makespan => Some(Self(Kind::Makespan(Box::new(Ends::new(&relaxation()))))),
             Goal::Cost | Goal::Shortfall | Goal::Throughput => None,
         }
     }
@@ -56,11 +56,11 @@ impl Learnt {
     /// Looks at so many boxes of the ends of several batches, or until it is told to stop. Whether there are more.
     pub fn branch(&mut self, boxes: usize, stop: impl Fn() -> bool) -> bool {
         match &mut self.0 {
-            Kind::Makespan(Ends {
-                corners: Some(corners),
-                ..
-            }) => corners.improve(boxes, stop),
-            _ => false,
+            Kind::FlowTime(_) => false,
+            Kind::Makespan(ends) => {
+                let corners = ends.corners.as_mut();
+                corners.is_some_and(|corners| corners.improve(boxes, stop))
+            }
         }
     }
 
@@ -150,7 +150,11 @@ impl Ends {
             .map(|corners| Bound::new(corners.bound(), "prices of ends"));
         let more = batches.into_iter().chain(corners);
         more.fold(windows, |best, bound| {
-            if bound.value > best.value { bound } else { best }
+            if bound.value > best.value {
+                bound
+            } else {
+                best
+            }
         })
     }
 
