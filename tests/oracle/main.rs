@@ -2,6 +2,7 @@
 //! questions, see `tests/cluster/oracle`. `TASKBATCH_CASES` asks for more than every run does.
 
 mod dice;
+mod docs;
 mod filters;
 mod oracle;
 mod pair;

@@ -3,6 +3,7 @@
 //	{"pod": ..., "defaults": true}            its effective request, as PodRequests of the scheduler has it
 //	{"pod": ..., "node": ..., "others": []}   what each filter of kube-scheduler and the kubelet's admission say
 //	{"quantity": "1.5Gi"}                     the value of a quantity
+//	{"words": true}                           names of fields and of the scheduler's default plugins
 //
 // With defaults, objects are first completed as the API server does it.
 package main
@@ -26,6 +27,7 @@ type question struct {
 	Others   []*v1.Pod
 	Defaults bool
 	Quantity *string
+	Words    bool
 }
 
 func main() {
@@ -63,6 +65,9 @@ func main() {
 func (j *judge) answer(asked *question) any {
 	if asked.Quantity != nil {
 		return readQuantity(*asked.Quantity)
+	}
+	if asked.Words {
+		return words()
 	}
 	if asked.Defaults {
 		defaults.SetObjectDefaults_Pod(asked.Pod)
