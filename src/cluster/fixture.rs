@@ -175,6 +175,7 @@ pub(crate) fn task(random: &mut ChaCha8Rng) -> Task {
         ranges,
         shape,
         placement: placement(random),
+        delegated: false,
         estimate: Estimate {
             read: exact(1000),
             process: exact(10_000),

@@ -113,7 +113,7 @@ fn mend_for(rejection: Rejection<'_>, node: &str) -> Option<Mend> {
             value: wanted.into(),
         },
         Rejection::Affinity => Mend::Affinity(node.into()),
-        Rejection::NodeName(_) => return None,
+        Rejection::NodeName(_) | Rejection::KeptOff => return None,
     })
 }
 

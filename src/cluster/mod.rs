@@ -18,11 +18,12 @@ mod modes_tests;
 pub mod node;
 pub mod placement;
 pub mod pod;
-pub mod quantity;
 mod ports;
+pub mod quantity;
 mod remedy;
 #[cfg(test)]
 mod remedy_tests;
+pub mod repulsion;
 pub mod requests;
 pub mod snapshot;
 mod sums;

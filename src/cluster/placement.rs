@@ -1,5 +1,7 @@
 //! Reads the hard rules of a pod spec on where it may run.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1 as k8s;
 
 use super::node::effect;
@@ -26,6 +28,7 @@ pub fn read(spec: &k8s::PodSpec) -> Placement {
             .flatten()
             .filter_map(toleration)
             .collect(),
+        off: BTreeSet::new(),
     }
 }
 

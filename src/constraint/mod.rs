@@ -8,6 +8,7 @@ mod affinity;
 mod cordon;
 mod label_syntax;
 mod node_name;
+mod off;
 mod ready;
 mod selector;
 mod taints;
@@ -46,6 +47,8 @@ pub enum Rejection<'a> {
     },
     /// No term of the required node affinity matches.
     Affinity,
+    /// The task keeps off the node for now.
+    KeptOff,
     /// The pod names another node.
     NodeName(&'a str),
 }
@@ -64,6 +67,9 @@ impl fmt::Display for Rejection<'_> {
                 None => write!(out, "no label {key}={wanted}"),
             },
             Rejection::NodeName(name) => write!(out, "only {name} is asked for"),
+            Rejection::KeptOff => {
+                out.write_str("kept off, because of kube-scheduler or of other pods")
+            }
             Rejection::Affinity => out.write_str("required node affinity not matched"),
         }
     }
@@ -73,13 +79,14 @@ type Filter = for<'a> fn(&'a Placement, &'a Node) -> Result<(), Rejection<'a>>;
 
 /// All filters. The first that rejects gives the reason, so those that hold for every pod come first, and
 /// `cordon` before `taints`, because the control plane also taints a cordoned node.
-const FILTERS: [Filter; 6] = [
+const FILTERS: [Filter; 7] = [
     ready::admits,
     cordon::admits,
     taints::admits,
     selector::admits,
     affinity::admits,
     node_name::admits,
+    off::admits,
 ];
 
 /// Whether the node may run pods of this placement; the first reason if not. Room on the node is not asked for.

@@ -1,6 +1,6 @@
 //! A batch as its user means it, read once from the manifest and valid from then on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -142,6 +142,36 @@ impl Algorithm {
     ];
 }
 
+/// Who binds the pods of a batch.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum Binding {
+    /// TaskBatch where it honours every rule of the template, else kube-scheduler.
+    #[default]
+    Auto,
+    /// TaskBatch; a template with a rule that it does not honour is refused.
+    Direct,
+    /// kube-scheduler, on the node that TaskBatch chose.
+    Delegate,
+}
+
+impl Binding {
+    /// Every choice.
+    pub const ALL: [Binding; 3] = [Binding::Auto, Binding::Direct, Binding::Delegate];
+}
+
 /// Writes a choice by the name of its variant, and reads it back.
 macro_rules! named_choice {
     ($kind:ident) => {
@@ -168,6 +198,7 @@ macro_rules! named_choice {
 }
 named_choice!(Goal);
 named_choice!(Algorithm);
+named_choice!(Binding);
 
 /// A batch of tasks.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,6 +234,8 @@ pub struct Task {
     pub shape: PodShape,
     /// Where its pods may go.
     pub placement: Placement,
+    /// Whether kube-scheduler binds its pods.
+    pub delegated: bool,
     /// How long it is expected to take.
     pub estimate: Estimate,
     /// How many pods run it together.
@@ -279,7 +312,12 @@ pub struct Placement {
     pub required: Option<Vec<NodeSelectorTerm>>,
     /// Tolerations.
     pub tolerations: Vec<Toleration>,
+    /// Names of nodes to keep off for now.
+    pub off: BTreeSet<String>,
 }
+
+/// The only field of a node that can be selected by.
+pub const NAME_FIELD: &str = "metadata.name";
 
 /// One alternative of a required node affinity: all its expressions must match; an empty one matches nothing.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -128,6 +128,13 @@ impl Caches {
         self.pods.lock().objects().get(key).cloned()
     }
 
+    /// Whether the watch has shown every write of ours to a pod. Then it has also shown everything that happened to
+    /// pods before them.
+    pub fn have_seen_our_writes(&self) -> bool {
+        let store = self.pods.lock();
+        self.ledger(|ledger| ledger.confirm(store.objects(), store.progress()))
+    }
+
     /// The reply to a status write: newer than what the watch has shown.
     pub fn wrote(&self, batch: TaskBatch) {
         let text = |part: &Option<String>| part.clone().unwrap_or_default();

@@ -86,6 +86,7 @@ impl Kept for Pod {
             resource_version: _,
             node,
             nominated,
+            repels,
             requests,
             phase,
             terminating,
@@ -94,7 +95,11 @@ impl Kept for Pod {
         } = self;
         (*uid == other.uid && *namespace == other.namespace && *name == other.name)
             && (*node == other.node && *phase == other.phase && *terminating == other.terminating)
-            && (*nominated == other.nominated && *requests == other.requests && *created == other.created && *own == other.own)
+            && (*repels == other.repels
+                && *nominated == other.nominated
+                && *requests == other.requests
+                && *created == other.created
+                && *own == other.own)
     }
 }
 
@@ -113,7 +118,12 @@ fn bare_pod(object: &Value) -> Option<Pod> {
             "annotations": meta["annotations"],
             "ownerReferences": meta["ownerReferences"],
         },
-        "spec": {"nodeName": object["spec"]["nodeName"], "containers": []},
+        "spec": {
+            "nodeName": object["spec"]["nodeName"],
+            "schedulerName": object["spec"]["schedulerName"],
+            "schedulingGates": object["spec"]["schedulingGates"],
+            "containers": [],
+        },
         "status": {
             "phase": object["status"]["phase"],
             "nominatedNodeName": object["status"]["nominatedNodeName"],

@@ -328,7 +328,11 @@ fn uses_room(live: &Live, node: &str) -> bool {
 
 /// What the node lacks for the pod. Devices are allocated before the other resources are looked at;
 /// devices that the node does not list are not the business of its kubelet.
-fn lacking(node: &Node, used: &Resources, wanted: &Resources) -> Option<(String, String)> {
+pub(super) fn lacking(
+    node: &Node,
+    used: &Resources,
+    wanted: &Resources,
+) -> Option<(String, String)> {
     let short = |name: &str| {
         wanted.get(name) > 0 && wanted.get(name) > node.allocatable.room(name) - used.get(name)
     };

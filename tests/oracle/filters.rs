@@ -95,7 +95,7 @@ fn verdict(mut question: Value) -> Verdict {
             Rejection::Taint { .. } => "TaintToleration",
             Rejection::NodeSelector { .. } | Rejection::Affinity => "NodeAffinity",
             Rejection::NodeName(_) => "NodeName",
-            Rejection::NotReady => continue,
+            Rejection::NotReady | Rejection::KeptOff => continue,
         };
         found.scheduler.insert(name.into());
         if ["NodeAffinity", "NodeName"].contains(&name) {
