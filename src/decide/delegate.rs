@@ -58,15 +58,20 @@ pub fn take_back(tracked: &Tracked, copy: &Copy, now: Timestamp) -> Vec<TakeBack
         .iter()
         .filter(|pod| due(pod).is_some_and(|time| time <= now));
     let own = overdue.filter_map(|pod| Some((pod, pod.own.as_ref()?)));
-    own.map(|(pod, own)| TakeBack {
+    own.map(|(pod, own)| taken(tracked, copy, pod, own, words(own)))
+        .collect()
+}
+
+/// A pod to be taken back, because of this.
+pub fn taken(tracked: &Tracked, copy: &Copy, pod: &Pod, own: &OwnPod, message: String) -> TakeBack {
+    TakeBack {
         copy: tracked.copy_id(copy),
         pod: super::launch::id_of(pod),
         resource_version: pod.resource_version.clone(),
         node: own.node.clone(),
-        message: words(own),
+        message,
         count: own.rejections.saturating_add(1),
-    })
-    .collect()
+    }
 }
 
 /// When the next pod of the batch is to be taken back.

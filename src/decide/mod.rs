@@ -12,6 +12,7 @@ mod neighbours;
 mod pin;
 mod plan;
 mod ranges;
+mod returned;
 mod status;
 mod task_status;
 mod track;

@@ -105,7 +105,7 @@ pub struct ReleasePod {
     pub now: Timestamp,
 }
 
-/// A pod that kube-scheduler cannot bind. UID and resource version are preconditions: a pod that it has
+/// A pod that kube-scheduler cannot bind, or that we must not bind as the API server holds it. UID and resource version are preconditions: a pod that it has
 /// bound in the last moment stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeBack {
@@ -115,9 +115,9 @@ pub struct TakeBack {
     pub pod: ObjectId,
     /// Resource version that was looked at.
     pub resource_version: String,
-    /// The node that it is pinned to.
+    /// The node that it is meant for.
     pub node: String,
-    /// What kube-scheduler says, and of which node.
+    /// Why, and of which node.
     pub message: String,
     /// How often in a row the copy has been set back, this time included.
     pub count: u32,

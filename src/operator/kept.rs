@@ -63,8 +63,7 @@ impl Kept for Pod {
     /// A pod of strangers that has ended uses nothing, and is not kept. A pod whose requests cannot be
     /// read is kept without them, with the trouble: its node must not be used.
     fn read(object: Value) -> Reading<Self> {
-        let parsed = k8s::Pod::deserialize(&object).map_err(|error| error.to_string());
-        match parsed.and_then(|pod| pod::read(&pod).map_err(|error| error.to_string())) {
+        match pod::read_whole(&object) {
             Ok(pod) if pod.is_finished() && pod.own.is_none() => Reading::nothing(),
             Ok(pod) => Reading::good(pod),
             Err(trouble) => match bare_pod(&object) {
