@@ -8,7 +8,7 @@ mod delegate;
 mod group;
 mod launch;
 mod manifest;
-mod neighbours;
+pub mod neighbours;
 mod pin;
 mod plan;
 mod ranges;

@@ -4,6 +4,7 @@
 mod dice;
 mod docs;
 mod filters;
+mod neighbours;
 mod oracle;
 mod pair;
 mod planted;

@@ -2,6 +2,7 @@
 //
 //	{"pod": ..., "defaults": true}            its effective request, as PodRequests of the scheduler has it
 //	{"pod": ..., "node": ..., "others": []}   what each filter of kube-scheduler and the kubelet's admission say
+//	{"pod": ..., "nodes": [], "others": [], "namespaces": []}   the nodes that other pods keep it off
 //	{"quantity": "1.5Gi"}                     the value of a quantity
 //	{"words": true}                           names of fields and of the scheduler's default plugins
 //
@@ -28,6 +29,9 @@ type question struct {
 	Defaults bool
 	Quantity *string
 	Words    bool
+
+	Nodes      []*v1.Node
+	Namespaces []*v1.Namespace
 }
 
 func main() {
@@ -77,6 +81,9 @@ func (j *judge) answer(asked *question) any {
 		if asked.Node != nil {
 			defaults.SetObjectDefaults_Node(asked.Node)
 		}
+	}
+	if asked.Nodes != nil {
+		return map[string][]string{"off": j.keptOff(asked.Pod, asked.Nodes, asked.Others, asked.Namespaces)}
 	}
 	if asked.Node != nil {
 		return j.filter(asked.Pod, asked.Node, asked.Others)
