@@ -34,7 +34,7 @@ pub fn question(seed: u64) -> Value {
     json!({
         "pod": {"metadata": {"name": "p", "namespace": SPACES[0], "labels": labels}, "spec": {"containers": []}},
         "nodes": nodes,
-        "others": dice.some(4, |dice, at| a_pod(dice, at)),
+        "others": dice.some(4, a_pod),
         "namespaces": SPACES.map(|name| json!({"metadata": {"name": name, "labels": {"team": name}}})),
     })
 }
