@@ -164,3 +164,16 @@ fn room_that_kube_scheduler_has_made_for_another_pod_is_not_ours() {
     folder.write("pods.yaml", nominated);
     assert_eq!(places(&folder, &["--pods", "pods.yaml"]), at(&[("b", 0)]));
 }
+
+#[test]
+fn a_node_whose_allocatable_has_shrunk_below_its_use_takes_only_what_asks_nothing() {
+    let folder = Folder::new("shrunk");
+    folder.write("nodes.yaml", &node("a", "{}"));
+    let stranger = "apiVersion: v1\nkind: Pod\nmetadata: {name: s}\nspec: {nodeName: a, containers: [{name: c, resources: {requests: {cpu: 6}}}]}\n";
+    folder.write("pods.yaml", stranger);
+    for (cpu, expected) in [(1, vec![]), (0, at(&[("a", 0)]))] {
+        folder.write("batch.yaml", &batch(1, cpu, ""));
+        let found = places(&folder, &["--pods", "pods.yaml"]);
+        assert_eq!(found, expected, "{cpu} cpu");
+    }
+}
