@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as k8s;
-use serde::Deserialize;
-use serde_json::Value;
 
-use super::binding::{self, Because, Binder};
 use super::placement;
 use super::repulsion::{self, Repulsion};
 use super::requests::{self, RequestError};
@@ -96,10 +93,11 @@ pub struct OwnPod {
     pub setback: Option<String>,
     /// The leader that wrote it last.
     pub leader: u64,
+    /// A rule that only kube-scheduler knows, of a pod that we are to bind: admission may add some to what we create.
+    /// Judged from the object as it comes over the wire, since what is read of it leaves out unknown fields.
+    pub lacking: Option<String>,
     /// Where it may run, as the API server returned it; only while it is not bound.
     pub placement: Option<Placement>,
-    /// A rule that we do not honour, if the API server returned the pod with one; only while it is not bound.
-    pub lacking: Option<Because>,
     /// Requests of each container, by its name.
     pub containers: Vec<(String, Resources)>,
     /// `status.reason`, with which the kubelet rejects.
@@ -224,18 +222,6 @@ pub fn read(pod: &k8s::Pod) -> Result<Pod, RequestError> {
     })
 }
 
-/// Reads a pod as it came over the wire, so that fields which a newer Kubernetes adds are seen too.
-pub fn read_whole(object: &Value) -> Result<Pod, String> {
-    let typed = k8s::Pod::deserialize(object).map_err(|error| error.to_string())?;
-    let mut pod = read(&typed).map_err(|error| error.to_string())?;
-    if let (None, Some(own)) = (&pod.node, &mut pod.own)
-        && let Binder::Delegate(because) = binding::binder(&object["spec"], "spec")
-    {
-        Arc::make_mut(own).lacking = Some(because);
-    }
-    Ok(pod)
-}
-
 fn own(pod: &k8s::Pod) -> Option<OwnPod> {
     let meta = &pod.metadata;
     let owner = meta.owner_references.iter().flatten().find(|owner| {
@@ -273,12 +259,12 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
         leader: note(annotation::LEADER)
             .and_then(|revision| revision.parse().ok())
             .unwrap_or(0),
+        lacking: None,
         placement: pod
             .spec
             .as_ref()
             .filter(|spec| spec.node_name.is_none())
             .map(placement::read),
-        lacking: None,
         containers: containers(pod),
         disrupted: status
             .conditions

@@ -13,7 +13,7 @@ use super::attempt::{after, rejection_delay};
 use super::track::{Copy, Tracked};
 use super::world::TakeBack;
 use super::{Memory, Refusal};
-use crate::api::Reason;
+use crate::api::{DELEGATE_MESSAGE, Reason};
 use crate::cluster::pod::{OwnPod, Pod, PodPhase};
 
 /// How long kube-scheduler may go on saying no: it may not have seen yet that another pod has left the node.
@@ -53,22 +53,37 @@ pub fn due(pod: &Pod) -> Option<Timestamp> {
 
 /// The pods of an attempt that are to be taken back now.
 pub fn take_back(tracked: &Tracked, copy: &Copy, now: Timestamp) -> Vec<TakeBack> {
-    let overdue = copy
-        .pods
-        .iter()
-        .filter(|pod| due(pod).is_some_and(|time| time <= now));
-    let own = overdue.filter_map(|pod| Some((pod, pod.own.as_ref()?)));
-    own.map(|(pod, own)| taken(tracked, copy, pod, own, words(own)))
-        .collect()
+    let lost = |pod: &Pod| -> Option<(Reason, String)> {
+        let own = pod.own.as_ref()?;
+        if due(pod).is_some_and(|time| time <= now) {
+            return Some((Reason::Unschedulable, words(own)));
+        }
+        let open = pod.node.is_none() && !pod.terminating && !pod.is_finished();
+        let rule = own.lacking.as_ref().filter(|_| open)?;
+        let message = format!("the pod as the API server holds it: {rule}, {DELEGATE_MESSAGE}");
+        Some((Reason::UnsupportedTemplate, message))
+    };
+    let lost = copy.pods.iter().filter_map(|pod| {
+        let own = pod.own.as_ref()?;
+        Some(taken(tracked, copy, pod, own, lost(pod)?))
+    });
+    lost.collect()
 }
 
 /// A pod to be taken back, because of this.
-pub fn taken(tracked: &Tracked, copy: &Copy, pod: &Pod, own: &OwnPod, message: String) -> TakeBack {
+pub fn taken(
+    tracked: &Tracked,
+    copy: &Copy,
+    pod: &Pod,
+    own: &OwnPod,
+    (reason, message): (Reason, String),
+) -> TakeBack {
     TakeBack {
         copy: tracked.copy_id(copy),
         pod: super::launch::id_of(pod),
         resource_version: pod.resource_version.clone(),
         node: own.node.clone(),
+        reason,
         message,
         count: own.rejections.saturating_add(1),
     }
@@ -93,17 +108,23 @@ pub fn words(own: &OwnPod) -> String {
 }
 
 impl Memory {
-    /// A pod was taken back: the copy waits a little, and its task keeps off the node.
+    /// A pod was taken back: the copy waits a little. Its task keeps off the node, or is left to kube-scheduler from
+    /// now on.
     pub fn set_back(&mut self, it: &TakeBack, now: Timestamp) {
         let refusal = Refusal {
-            reason: Reason::Unschedulable,
+            reason: it.reason,
             message: it.message.clone(),
             until: after(now, rejection_delay(it.count)),
             count: it.count,
             name_taken: false,
         };
         self.refusals.insert(it.copy.clone(), refusal);
+        self.fingerprint = None;
         let task = (it.copy.batch_uid.clone(), it.copy.task.clone());
+        if it.reason == Reason::UnsupportedTemplate {
+            self.beyond_us.insert(task);
+            return;
+        }
         let nodes = self.kept_off.entry(task).or_default();
         let before = nodes.get(&it.node).copied();
         // Copies that were tried there together are one try.
@@ -116,7 +137,11 @@ impl Memory {
             };
             nodes.insert(it.node.clone(), rest);
         }
-        self.fingerprint = None;
+    }
+
+    /// Whether pods of the task turned out to have rules that we do not know.
+    pub fn is_beyond_us(&self, uid: &str, task: &str) -> bool {
+        !self.beyond_us.is_empty() && self.beyond_us.contains(&(uid.to_owned(), task.to_owned()))
     }
 
     /// The nodes that a task keeps off now, because kube-scheduler cannot bind its pods there.
@@ -180,6 +205,7 @@ mod tests {
             pod: ObjectId::default(),
             resource_version: "1".into(),
             node: node.into(),
+            reason: Reason::Unschedulable,
             message: format!("{node}: no"),
             count,
         }
@@ -206,6 +232,22 @@ mod tests {
         assert_eq!(memory.kept_off.len(), 1, "how often is still known");
         memory.forget_rests(at(5000));
         assert!(memory.kept_off.is_empty());
+    }
+
+    #[test]
+    fn a_task_whose_pods_have_rules_that_we_do_not_know_is_left_to_kube_scheduler() {
+        let mut memory = Memory::default();
+        let it = TakeBack {
+            reason: Reason::UnsupportedTemplate,
+            ..taken_back(0, "n1", 1)
+        };
+        memory.set_back(&it, at(0));
+        assert!(memory.is_beyond_us("u", "t") && !memory.is_beyond_us("u", "other"));
+        assert_eq!(off(&memory, 1), [""; 0], "no node is to blame");
+        assert_eq!(
+            memory.refusals[&it.copy].reason,
+            Reason::UnsupportedTemplate
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::returned;
 use super::track::{Copy, State, Tracked};
 use super::verdict;
 use super::world::{Action, BindPod, CreatePod, DeletePod, ObjectId, Observed, ReleasePod};
-use crate::api::Reason;
+use crate::api::{Binding, Reason};
 use crate::cluster::pod::{OwnPod, Pod};
 use crate::constraint;
 use crate::model::{Node, Resources};
@@ -90,6 +90,14 @@ pub fn id_of(pod: &Pod) -> ObjectId {
     }
 }
 
+/// Attempts in a row that nodes may reject or lose, before Auto leaves the copy to kube-scheduler.
+const MOST_REJECTIONS: u32 = 2;
+
+/// Whether the copy is better left to kube-scheduler: whoever else binds on its nodes does so through it.
+fn loses_races(tracked: &Tracked, copy: &Copy) -> bool {
+    tracked.object.spec.binding == Binding::Auto && copy.rejections >= MOST_REJECTIONS
+}
+
 fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> Vec<Action> {
     let Ok(batch) = &tracked.batch else {
         return Vec::new();
@@ -97,12 +105,13 @@ fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> V
     let id = tracked.copy_id(copy);
     let refusal = memory.refusals.get(&id);
     let name_taken = refusal.is_some_and(|refusal| refusal.name_taken);
-    let setback = refusal.filter(|refusal| refusal.reason == Reason::Unschedulable);
+    let setback = refusal.filter(|refusal| refusal.reason != Reason::PodRejected);
+    let task = &batch.tasks[copy.task];
     let pod = |(worker, node): (usize, &String)| {
         let intent = Intent {
             tracked,
             spec: &tracked.object.spec.tasks[copy.task],
-            task: &batch.tasks[copy.task],
+            task,
             copy,
             worker: u32::try_from(worker).unwrap_or(u32::MAX),
             workers: u32::try_from(launch.nodes.len()).unwrap_or(u32::MAX),
@@ -112,6 +121,7 @@ fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> V
             predicted_end: launch.end,
             predicted: launch.predicted,
             name_taken,
+            delegated: task.delegated || loses_races(tracked, copy),
             rejections: setback.map_or(copy.rejections, |setback| setback.count),
             setback: setback.map(|setback| setback.message.as_str()),
         };
@@ -189,9 +199,9 @@ fn surprises(
     let surprise = |(pod, own): &(&Pod, &OwnPod)| {
         let (node, _) = room.nodes.get(own.node.as_str())?;
         let why = returned::surprise(&batch.tasks[copy.task], pod, own, node, fits)?;
-        let message = format!("{}: {why}", own.node);
+        let cause = (Reason::Unschedulable, format!("{}: {why}", own.node));
         Some(Action::TakeBack(delegate::taken(
-            tracked, copy, pod, own, message,
+            tracked, copy, pod, own, cause,
         )))
     };
     ours.filter_map(surprise).collect()

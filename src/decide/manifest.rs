@@ -42,6 +42,8 @@ pub struct Intent<'a> {
     pub predicted: PredictedMillis,
     /// Whether the plain name was taken by a stranger.
     pub name_taken: bool,
+    /// Whether kube-scheduler binds it.
+    pub delegated: bool,
     /// How often in a row the copy was rejected, lost or set back.
     pub rejections: u32,
     /// What kube-scheduler said of the place that was tried before.
@@ -78,7 +80,7 @@ fn fnv(text: &str) -> u64 {
 pub fn pod(intent: &Intent<'_>) -> Value {
     let template = &intent.spec.template.0;
     let mut spec = template["spec"].clone();
-    if intent.task.delegated {
+    if intent.delegated {
         spec["schedulerName"] = json!(KUBE_SCHEDULER);
         spec["schedulingGates"] = json!([{"name": SCHEDULING_GATE}]);
         pin(&mut spec, intent.node);

@@ -21,7 +21,7 @@ mod track_tests;
 mod verdict;
 mod world;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub struct Memory {
     refusals: HashMap<CopyId, Refusal>,
     /// Nodes on which kube-scheduler could not bind pods of a task.
     kept_off: delegate::KeptOff,
+    /// Tasks whose pods turned out to have rules that we do not know, by UID of the batch and name.
+    beyond_us: BTreeSet<(String, String)>,
     /// Copies whose end was noted.
     ended: HashSet<CopyId>,
     /// What the newest plan depended on.

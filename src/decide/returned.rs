@@ -1,5 +1,6 @@
 //! What the API server made of a pod that we bind ourselves. Admission may have given it rules or requests that the
-//! template does not show: a RuntimeClass, a LimitRange, a sidecar that is put into every pod, a policy of the cluster.
+//! template does not show: a RuntimeClass, a LimitRange, a sidecar that is put into every pod. Rules that we do not
+//! know at all are another matter, see `delegate`.
 
 use crate::cluster::pod::{OwnPod, Pod};
 use crate::constraint;
@@ -8,12 +9,6 @@ use crate::model::{Node, Task};
 /// Why the pod must not be bound to the node that the plan chose, if admission is to blame: then the same plan would
 /// come to the same end at once. `fits`: there is room for it.
 pub fn surprise(task: &Task, pod: &Pod, own: &OwnPod, node: &Node, fits: bool) -> Option<String> {
-    if let Some(because) = &own.lacking {
-        return Some(format!(
-            "admission added {}, which {}: only kube-scheduler may bind the pod",
-            because.field, because.why
-        ));
-    }
     let rejected = own
         .placement
         .as_ref()

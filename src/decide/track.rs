@@ -10,7 +10,7 @@ use super::attempt::{judge, rejection};
 use super::neighbours::Neighbours;
 use super::world::{CopyId, ObjectId, Observed};
 use super::{Memory, ranges};
-use crate::api::{Fault, Reason, TaskBatch, TaskSpec};
+use crate::api::{Binding, Fault, Reason, TaskBatch, TaskSpec};
 use crate::cluster::intake;
 use crate::cluster::pod::{OwnPod, Pod};
 use crate::model::Batch;
@@ -147,7 +147,9 @@ pub fn track(observed: &Observed, memory: &mut Memory) -> Vec<Tracked> {
                     );
                     off
                 };
-                keeping_off(object, batch, off)
+                let auto = object.spec.binding == Binding::Auto;
+                let beyond_us = |task: &TaskSpec| auto && memory.is_beyond_us(&id.uid, &task.name);
+                as_of_now(object, batch, off, beyond_us)
             });
             let pods = pods_of.remove(id.uid.as_str()).unwrap_or_default();
             let copies = match &batch {
@@ -166,19 +168,25 @@ pub fn track(observed: &Observed, memory: &mut Memory) -> Vec<Tracked> {
     batches
 }
 
-/// The batch, its tasks held off nodes.
-fn keeping_off(
+/// The batch, its tasks held off nodes or left to kube-scheduler.
+fn as_of_now(
     object: &TaskBatch,
     batch: Arc<Batch>,
     off: impl Fn(&TaskSpec) -> BTreeSet<String>,
+    beyond_us: impl Fn(&TaskSpec) -> bool,
 ) -> Arc<Batch> {
-    let off: Vec<BTreeSet<String>> = object.spec.tasks.iter().map(off).collect();
-    if off.iter().all(BTreeSet::is_empty) {
+    let tasks = object.spec.tasks.iter();
+    let now: Vec<_> = tasks.map(|task| (off(task), beyond_us(task))).collect();
+    if now
+        .iter()
+        .all(|(off, beyond_us)| off.is_empty() && !beyond_us)
+    {
         return batch;
     }
     let mut narrowed = Batch::clone(&batch);
-    for (task, off) in narrowed.tasks.iter_mut().zip(off) {
+    for (task, (off, beyond_us)) in narrowed.tasks.iter_mut().zip(now) {
         task.placement.off = off;
+        task.delegated |= beyond_us;
     }
     Arc::new(narrowed)
 }
@@ -221,8 +229,10 @@ impl Memory {
     }
 
     fn forget_batches(&mut self, batches: &[Arc<TaskBatch>]) {
-        let nothing_else =
-            self.refusals.is_empty() && self.kept_off.is_empty() && self.ended.is_empty();
+        let nothing_else = self.refusals.is_empty()
+            && self.kept_off.is_empty()
+            && self.beyond_us.is_empty()
+            && self.ended.is_empty();
         if self.intakes.len() <= batches.len() && nothing_else {
             return;
         }
@@ -233,6 +243,8 @@ impl Memory {
         self.intakes.retain(|uid, _| live.contains(uid.as_str()));
         self.refusals
             .retain(|copy, _| live.contains(copy.batch_uid.as_str()));
+        self.beyond_us
+            .retain(|(uid, _)| live.contains(uid.as_str()));
         self.kept_off
             .retain(|(uid, _), _| live.contains(uid.as_str()));
         self.ended

@@ -36,7 +36,7 @@ pub enum Action {
     Bind(BindPod),
     /// Lift the gate of a pod, so that kube-scheduler binds it.
     Release(ReleasePod),
-    /// Delete a pod that kube-scheduler cannot bind, unless it has done so meanwhile.
+    /// Delete a pod that cannot be bound, unless kube-scheduler has done so meanwhile.
     TakeBack(TakeBack),
     /// Delete a pod.
     Delete(DeletePod),
@@ -105,8 +105,8 @@ pub struct ReleasePod {
     pub now: Timestamp,
 }
 
-/// A pod that kube-scheduler cannot bind, or that we must not bind as the API server holds it. UID and resource version are preconditions: a pod that it has
-/// bound in the last moment stays.
+/// A pod that kube-scheduler cannot bind, or that we may not. UID and resource version are preconditions: a pod that it
+/// has bound in the last moment stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeBack {
     /// The copy that it is for.
@@ -117,7 +117,9 @@ pub struct TakeBack {
     pub resource_version: String,
     /// The node that it is meant for.
     pub node: String,
-    /// Why, and of which node.
+    /// `Unschedulable` there, or `UnsupportedTemplate` where it has a rule that we do not know.
+    pub reason: Reason,
+    /// The same in words; for kube-scheduler's, of which node.
     pub message: String,
     /// How often in a row the copy has been set back, this time included.
     pub count: u32,

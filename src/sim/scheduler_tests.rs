@@ -8,7 +8,7 @@ use super::fixture::{act, node, object, stranger, told};
 use super::history::{Happening, Observer};
 use super::invariants::Invariants;
 use super::run::{End, run};
-use crate::api::Phase;
+use crate::api::{Phase, Reason};
 use crate::cluster::pod::Pod;
 use crate::decide::{Action, BindPod, CopyId, Memory, ObjectId, Outcome, ReleasePod, TakeBack};
 use crate::model::Millis;
@@ -134,6 +134,27 @@ fn what_kube_scheduler_never_binds_is_tried_again_without_haste_and_says_why() {
 }
 
 #[test]
+fn a_copy_that_loses_twice_in_a_row_is_left_to_kube_scheduler() {
+    let rejecting = Faults {
+        node_rejects: 1.0,
+        ..Faults::default()
+    };
+    let mut cluster = cluster(&["n1", "n2"], 1, rejecting);
+    let mut batch = crate::api::TaskBatch::clone(cluster.batches().next().expect("the batch"));
+    batch.spec.binding = crate::api::Binding::Auto;
+    cluster.apply(batch);
+    let mut counts = Counts::default();
+    run(
+        &mut cluster,
+        &mut Memory::default(),
+        10 * MINUTE,
+        &mut counts,
+    );
+    assert_eq!(counts.bound_by_us, 2);
+    assert!(counts.released > 2, "{} released", counts.released);
+}
+
+#[test]
 fn room_that_a_stranger_takes_first_sends_the_pod_elsewhere() {
     let mut cluster = cluster(&["n1", "n2"], 1, Faults::default());
     let mut memory = Memory::default();
@@ -186,6 +207,7 @@ fn a_pod_that_was_bound_in_the_last_moment_is_not_taken_back() {
         pod: id(&pod),
         resource_version: pod.resource_version.clone(),
         node: "n1".into(),
+        reason: Reason::Unschedulable,
         message: String::new(),
         count: 1,
     };

@@ -39,7 +39,7 @@ async fn a_paused_leader_writes_nothing_after_its_successor(sandbox: Sandbox) ->
     let mut operators = vec![operator_with(&sandbox, &leaders[0].1, "taskbatch").await?];
     sandbox.apply(&large_batch()).await?.ok()?;
     for (turn, (created, bound)) in [(20, 0), (COPIES, 20)].into_iter().enumerate() {
-        eventually(seconds(60), async || {
+        eventually(seconds(120), async || {
             let pods = seen(&sandbox).await?;
             let on_nodes = pods.iter().filter(|pod| pod.node.is_some()).count();
             ensure!(
@@ -53,7 +53,7 @@ async fn a_paused_leader_writes_nothing_after_its_successor(sandbox: Sandbox) ->
         operators[turn].pause()?;
         let (name, kubeconfig) = &leaders[turn + 1];
         operators.push(operator_with(&sandbox, kubeconfig, "taskbatch").await?);
-        eventually(seconds(60), async || {
+        eventually(seconds(120), async || {
             ensure!(
                 !writes(&sandbox, name)?.is_empty(),
                 "{name} has not written"
@@ -62,13 +62,13 @@ async fn a_paused_leader_writes_nothing_after_its_successor(sandbox: Sandbox) ->
         })
         .await?;
         operators[turn].resume()?;
-        let status = operators[turn].ended(seconds(20)).await?;
+        let status = operators[turn].ended(seconds(60)).await?;
         ensure!(
             !status.success(),
             "a lease was lost, and the process ended with {status}"
         );
     }
-    eventually(seconds(60), async || {
+    eventually(seconds(120), async || {
         let pods = seen(&sandbox).await?;
         let running = pods.iter().filter(|pod| pod.phase == "Running").count();
         ensure!(running == COPIES && pods.len() == COPIES, "{running} run");
@@ -134,7 +134,7 @@ async fn what_a_leader_sent_into_a_slow_network_is_refused_after_its_successor(
     let through = dam.kubeconfig(&sandbox.cluster)?;
     let mut first = operator_with(&sandbox, &through, "taskbatch").await?;
     sandbox.apply(&large_batch()).await?.ok()?;
-    eventually(seconds(60), async || {
+    eventually(seconds(120), async || {
         let pods = seen(&sandbox).await?;
         ensure!(
             pods.iter().any(|pod| pod.node.is_some()),
@@ -147,10 +147,10 @@ async fn what_a_leader_sent_into_a_slow_network_is_refused_after_its_successor(
     dam.set(Gate::Shut);
     let left = seen(&sandbox).await?;
     let unbound = left.iter().filter(|pod| pod.node.is_none()).count();
-    first.ended(seconds(30)).await?;
+    first.ended(seconds(60)).await?;
     let second = account(&sandbox, "second").await?;
     let _second = operator_with(&sandbox, &second, "taskbatch").await?;
-    eventually(seconds(60), async || {
+    eventually(seconds(120), async || {
         let pods = seen(&sandbox).await?;
         let running = pods.iter().filter(|pod| pod.phase == "Running").count();
         ensure!(running == COPIES && pods.len() == COPIES, "{running} run");

@@ -42,7 +42,7 @@ async fn races_with_kube_scheduler_lose_nothing(sandbox: Sandbox) -> Result<()> 
     let _operator = operator(&sandbox).await?;
     let fields =
         format!("count: {OURS}\nresources: {{cpu: {{min: 1}}}}\nestimate: {{process: 1s}}");
-    let batch = Manifest::new("binding: Direct").task("work", &fields, &[("run-for", "1s")]);
+    let batch = Manifest::new("").task("work", &fields, &[("run-for", "1s")]);
     sandbox.apply(&batch.yaml()).await?.ok()?;
     let begun = Instant::now();
     let theirs = stream::iter((0..THEIRS).map(Ok)).try_for_each_concurrent(16, |index| {
