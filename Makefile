@@ -20,8 +20,9 @@ test: tools ## Run every test; does all set-up itself
 	cargo check --lib --no-default-features --locked
 	cargo test --locked --no-fail-fast
 
-test-long: ## Try the properties of plans and fixes on a million problems
+test-long: tools ## Try plans and fixes on a million problems, requests and filters on ten and one million
 	TASKBATCH_CASES=$${TASKBATCH_CASES:-1000000} cargo test --release --lib --no-default-features --locked -- hostile remedy compiled_problems
+	TASKBATCH_CASES=$${TASKBATCH_CASES:-1000000} cargo test --release --test oracle --no-default-features --locked -- --nocapture
 
 lint: ## Check format, lints and the chart
 	cargo fmt --check

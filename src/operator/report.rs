@@ -16,8 +16,9 @@ use super::act::batch_path;
 use super::caches::Caches;
 use super::call::{Answer, Content, send};
 use super::kept::Delivered;
-use crate::api::{TaskBatch, TaskBatchStatus};
-use crate::decide::{Event, ObjectId};
+use super::lease::Freshness;
+use crate::api::TaskBatch;
+use crate::decide::{Event, NewStatus};
 
 /// How many statuses or events are under way at once.
 const AT_ONCE: usize = 16;
@@ -34,6 +35,8 @@ const REFUSED: Duration = Duration::from_secs(60);
 pub struct Reporter<'a> {
     /// Must not retry by itself.
     pub client: &'a Client,
+    /// Whether we lead.
+    pub freshness: &'a Freshness,
     /// Where the replies go.
     pub caches: &'a Caches,
     /// The name of this process, on events.
@@ -43,19 +46,27 @@ pub struct Reporter<'a> {
 impl Reporter<'_> {
     /// Writes the statuses. Returns when to try again what could not be written; the next round makes
     /// the status anew, since it will still differ from what the cluster holds.
-    pub async fn statuses(&self, statuses: Vec<(ObjectId, TaskBatchStatus)>) -> Option<Duration> {
-        let writes = stream::iter(statuses)
-            .map(|(batch, status)| async move { self.status(&batch, &status).await });
+    pub async fn statuses(&self, statuses: Vec<NewStatus>) -> Option<Duration> {
+        let writes = stream::iter(statuses).map(|new| async move { self.status(&new).await });
         let again = writes
             .buffer_unordered(AT_ONCE)
             .filter_map(std::future::ready);
         again.collect::<Vec<_>>().await.into_iter().min()
     }
 
-    /// Replaces the whole status of exactly this batch: the uid is a precondition.
-    async fn status(&self, batch: &ObjectId, status: &TaskBatchStatus) -> Option<Duration> {
+    /// Replaces the whole status of exactly this batch in exactly this version.
+    async fn status(&self, new: &NewStatus) -> Option<Duration> {
+        let NewStatus {
+            batch,
+            resource_version,
+            status,
+        } = new;
+        if !self.freshness.may_write() {
+            return Some(AGAIN);
+        }
         let patch = json!([
             {"op": "test", "path": "/metadata/uid", "value": batch.uid},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version},
             {"op": "add", "path": "/status", "value": status},
         ]);
         let path = format!("{}/status", batch_path(batch));
@@ -106,6 +117,9 @@ impl Reporter<'_> {
 
     async fn event(&self, event: &Event) {
         let namespace = &event.batch.namespace;
+        if !self.freshness.may_write() {
+            return;
+        }
         let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
         let content = Content::json(&self.object(event));
         let answer = send(self.client, "POST", &path, Some(content)).await;

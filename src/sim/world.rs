@@ -74,13 +74,13 @@ impl World for Cluster {
     }
 
     async fn report(&mut self, report: Report) {
-        for (id, status) in report.statuses {
+        for new in report.statuses {
             if self.strikes(self.options.faults.request_lost, "status lost") {
                 // The next round finds the old status and tells it again; the world sees to it that there is one.
                 self.wake_after(RETRY_AFTER);
                 continue;
             }
-            if self.write_status(&id, status) && self.is_killed_after_write() {
+            if self.write_status(&new) && self.is_killed_after_write() {
                 pending::<()>().await;
             }
         }
@@ -110,6 +110,8 @@ impl Cluster {
             },
             Action::Create(create) => self.create(create),
             Action::Bind(bind) => self.bind(bind),
+            Action::Release(release) => self.release(release),
+            Action::TakeBack(it) => self.take_back(it),
             Action::Delete(delete) => self.delete(delete),
             Action::DeleteBatch(id) => self.delete_batch(id),
         };
@@ -126,7 +128,7 @@ impl Cluster {
             .push(self.now.saturating_add(wait), Incoming::Watch);
     }
 
-    fn strikes(&mut self, probability: f64, what: &str) -> bool {
+    pub(super) fn strikes(&mut self, probability: f64, what: &str) -> bool {
         if probability <= 0.0 {
             return false;
         }

@@ -5,12 +5,16 @@
 mod batch;
 mod batch_tests;
 mod chart_tests;
+mod delegate_tests;
 mod fault_tests;
+mod fence_tests;
 mod harness;
 mod harness_tests;
 mod kubelet_tests;
 mod refusal_tests;
+mod returned_tests;
 mod serve;
+mod sharing_tests;
 
 use std::process::ExitCode;
 
@@ -21,10 +25,14 @@ fn main() -> anyhow::Result<ExitCode> {
     let tests = [
         batch_tests::TESTS,
         chart_tests::TESTS,
+        delegate_tests::TESTS,
         fault_tests::TESTS,
+        fence_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
         refusal_tests::TESTS,
+        returned_tests::TESTS,
+        sharing_tests::TESTS,
     ]
     .concat();
     harness::run(&tests)

@@ -6,7 +6,9 @@
 
 mod access;
 mod admission;
+mod audit;
 mod control_plane;
+mod dam;
 mod kubelet;
 mod node;
 mod operator;
@@ -19,7 +21,9 @@ mod tools;
 mod trial;
 mod wait;
 
+pub(crate) use audit::audit;
 pub(crate) use control_plane::ControlPlane;
+pub(crate) use dam::{Dam, Gate};
 pub(crate) use kubelet::FakeKubelet;
 pub(crate) use operator::Operator;
 pub(crate) use process::Process;

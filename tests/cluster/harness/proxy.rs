@@ -127,22 +127,19 @@ async fn pass(State(line): State<Arc<Line>>, request: Request) -> Response {
 }
 
 async fn forward(line: &Line, request: Request) -> Response {
-    match exchange(line, request).await {
+    match exchange(&line.upstream, request).await {
         Ok(response) => response,
         Err(error) => (StatusCode::BAD_GATEWAY, format!("{error:#}")).into_response(),
     }
 }
 
-async fn exchange(line: &Line, request: Request) -> Result<Response> {
+/// Passes a request on, with the rights of this client.
+pub(super) async fn exchange(upstream: &Client, request: Request) -> Result<Response> {
     let (mut head, body) = request.into_parts();
     head.headers.remove("host");
     head.headers.remove("authorization");
     let body = axum::body::to_bytes(body, usize::MAX).await?;
     let request = axum::http::Request::from_parts(head, kube::client::Body::from(body.to_vec()));
-    let response = line
-        .upstream
-        .send(request)
-        .await
-        .context("the API server")?;
+    let response = upstream.send(request).await.context("the API server")?;
     Ok(response.map(Body::new))
 }
