@@ -34,7 +34,7 @@ pub fn amounts(quantities: Option<&List>) -> Result<Resources, RequestError> {
 
 /// What a container requests: its requests, and its limits where it has no request.
 pub fn container(resources: Option<&ResourceRequirements>) -> Result<Resources, RequestError> {
-    wanted(resources)?.as_stored().whole()
+    wanted(resources)?.stored().whole()
 }
 
 /// What a pod requests besides the container of this name, which may also request the resources named `ranged`.
@@ -44,15 +44,15 @@ pub fn shape<'a>(
     ranged: &BTreeSet<&str>,
 ) -> Result<PodShape, RequestError> {
     let others = spec.containers.iter().filter(|one| one.name != sized);
-    let stored = |one: &'a Container, _| Ok(wanted(one.resources.as_ref())?.as_stored());
-    let (mut beside, mut init_peak) = aggregate(others, spec, stored)?;
+    let requests = |one: &'a Container, _| Ok(wanted(one.resources.as_ref())?.stored());
+    let (mut beside, mut init_peak) = aggregate(others, spec, requests)?;
     let own = spec.containers.iter().find(|one| one.name == sized);
     let mut asked: BTreeSet<&str> = ranged.clone();
     let own = wanted(own.and_then(|one| one.resources.as_ref()))?;
     asked.extend(own.names().chain(beside.names()).chain(init_peak.names()));
-    let mut pod_level = pod_level(spec, &asked)?.as_stored();
+    let mut pod_level = pod_level(spec, &asked)?.stored();
     // The overhead comes last. Added to each part now, it is rounded up together with what it is added to.
-    let overhead = Sums::read(spec.overhead.as_ref())?.as_stored();
+    let overhead = Sums::read(spec.overhead.as_ref())?.stored();
     pod_level.add(&pod_level.named_here(&overhead))?;
     let replaced: BTreeSet<&str> = pod_level.names().collect();
     for part in [&mut beside, &mut init_peak] {

@@ -36,12 +36,10 @@ impl<'a> Sums<'a> {
     }
 
     /// The same as the API server will store it.
-    pub fn as_stored(mut self) -> Self {
+    pub fn stored(mut self) -> Self {
         for amount in self.0.values_mut() {
-            *amount = amount
-                .div_euclid(STORED)
-                .saturating_add(i128::from(amount.rem_euclid(STORED) != 0))
-                .saturating_mul(STORED);
+            let missing = (-*amount).rem_euclid(STORED);
+            *amount = amount.saturating_add(missing);
         }
         self
     }

@@ -94,6 +94,11 @@ pub fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(), Reject
     rejections(placement, node).next().map_or(Ok(()), Err)
 }
 
+/// Whether pods of this placement had better run on another node that is as good.
+pub fn shuns(placement: &Placement, node: &Node) -> bool {
+    taints::shuns(placement, node)
+}
+
 /// Every filter's reason against the node.
 pub fn rejections<'a>(
     placement: &'a Placement,

@@ -64,19 +64,29 @@ pub fn take_back(tracked: &Tracked, copy: &Copy, now: Timestamp) -> Vec<TakeBack
         Some((Reason::UnsupportedTemplate, message))
     };
     let lost = copy.pods.iter().filter_map(|pod| {
-        let (reason, message) = lost(pod)?;
         let own = pod.own.as_ref()?;
-        Some(TakeBack {
-            copy: tracked.copy_id(copy),
-            pod: super::launch::id_of(pod),
-            resource_version: pod.resource_version.clone(),
-            node: own.node.clone(),
-            reason,
-            message,
-            count: own.rejections.saturating_add(1),
-        })
+        Some(taken(tracked, copy, pod, own, lost(pod)?))
     });
     lost.collect()
+}
+
+/// A pod to be taken back, because of this.
+pub fn taken(
+    tracked: &Tracked,
+    copy: &Copy,
+    pod: &Pod,
+    own: &OwnPod,
+    (reason, message): (Reason, String),
+) -> TakeBack {
+    TakeBack {
+        copy: tracked.copy_id(copy),
+        pod: super::launch::id_of(pod),
+        resource_version: pod.resource_version.clone(),
+        node: own.node.clone(),
+        reason,
+        message,
+        count: own.rejections.saturating_add(1),
+    }
 }
 
 /// When the next pod of the batch is to be taken back.

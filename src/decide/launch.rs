@@ -8,6 +8,7 @@ use super::Memory;
 use super::delegate;
 use super::manifest::{self, Intent};
 use super::plan::Launch;
+use super::returned;
 use super::track::{Copy, State, Tracked};
 use super::verdict;
 use super::world::{Action, BindPod, CreatePod, DeletePod, ObjectId, Observed, ReleasePod};
@@ -154,7 +155,12 @@ fn start(tracked: &Tracked, copy: &Copy, room: &mut Room<'_>, now: Timestamp) ->
     let away = held
         .iter()
         .any(|(_, own)| !own.delegated && is_off(tracked, copy, &own.node));
-    if away || !room.take(&held) {
+    let fits = room.take(&held);
+    let surprises = surprises(tracked, copy, &held, room, fits);
+    if !surprises.is_empty() {
+        return surprises;
+    }
+    if away || !fits {
         return copy
             .live()
             .map(|pod| delete(pod, Reason::WaitingForCapacity))
@@ -176,6 +182,29 @@ fn start(tracked: &Tracked, copy: &Copy, room: &mut Room<'_>, now: Timestamp) ->
         }),
     };
     held.into_iter().map(go).collect()
+}
+
+/// The pods that are not what their templates say, to be taken back: their tasks keep off the nodes for a while.
+fn surprises(
+    tracked: &Tracked,
+    copy: &Copy,
+    held: &[(&Pod, &OwnPod)],
+    room: &Room<'_>,
+    fits: bool,
+) -> Vec<Action> {
+    let Ok(batch) = &tracked.batch else {
+        return Vec::new();
+    };
+    let ours = held.iter().filter(|(_, own)| !own.delegated);
+    let surprise = |(pod, own): &(&Pod, &OwnPod)| {
+        let (node, _) = room.nodes.get(own.node.as_str())?;
+        let why = returned::surprise(&batch.tasks[copy.task], pod, own, node, fits)?;
+        let cause = (Reason::Unschedulable, format!("{}: {why}", own.node));
+        Some(Action::TakeBack(delegate::taken(
+            tracked, copy, pod, own, cause,
+        )))
+    };
+    ours.filter_map(surprise).collect()
 }
 
 /// Whether the task must keep off this node now: for kube-scheduler that is only advice, its own look counts.

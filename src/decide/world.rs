@@ -105,8 +105,8 @@ pub struct ReleasePod {
     pub now: Timestamp,
 }
 
-/// A pod that kube-scheduler cannot bind, or that we may not. UID and resource version are preconditions: a pod that it has
-/// bound in the last moment stays.
+/// A pod that kube-scheduler cannot bind, or that we may not. UID and resource version are preconditions: a pod that it
+/// has bound in the last moment stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakeBack {
     /// The copy that it is for.
@@ -115,9 +115,9 @@ pub struct TakeBack {
     pub pod: ObjectId,
     /// Resource version that was looked at.
     pub resource_version: String,
-    /// The node that it is pinned to.
+    /// The node that it is meant for.
     pub node: String,
-    /// `Unschedulable`, or `UnsupportedTemplate` where it has a rule that we do not know.
+    /// `Unschedulable` there, or `UnsupportedTemplate` where it has a rule that we do not know.
     pub reason: Reason,
     /// The same in words; for kube-scheduler's, of which node.
     pub message: String,

@@ -12,6 +12,7 @@ mod harness;
 mod harness_tests;
 mod kubelet_tests;
 mod refusal_tests;
+mod returned_tests;
 mod serve;
 mod sharing_tests;
 
@@ -30,6 +31,7 @@ fn main() -> anyhow::Result<ExitCode> {
         harness_tests::TESTS,
         kubelet_tests::TESTS,
         refusal_tests::TESTS,
+        returned_tests::TESTS,
         sharing_tests::TESTS,
     ]
     .concat();

@@ -41,9 +41,7 @@ impl Dice {
     }
 }
 
-/// The largest number of which upstream keeps a quantity in 64 bits: one of 18 digits. Of a larger one 1.36 adds the
-/// overhead of the pod to the pod-level request once more each time that it is asked, because the sum goes into the
-/// shared `inf.Dec` of the spec.
+/// The largest number that upstream keeps in 64 bits and not as a big number: one of 18 digits.
 pub const MOST: i64 = 999_999_999_999_999_999;
 
 /// An amount of a resource, in milli-CPU for cpu and in whole units for all else, in one of the ways to write it.

@@ -87,7 +87,7 @@ fn verdict(mut question: Value) -> Verdict {
     let pod: Pod = read(question["pod"].take());
     let placement = placement::read(pod.spec.as_ref().expect("a spec"));
     let requests = pod::read(&pod).expect("a pod").requests;
-    let taken = snapshot::take(&[node.clone()], &others, Timestamp::UNIX_EPOCH);
+    let taken = snapshot::take(std::slice::from_ref(&node), &others, Timestamp::UNIX_EPOCH);
     let mut found = Verdict::default();
     for rejection in constraint::rejections(&placement, &node) {
         let name = match rejection {

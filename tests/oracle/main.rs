@@ -2,7 +2,9 @@
 //! questions, see `tests/cluster/oracle`. `TASKBATCH_CASES` asks for more than every run does.
 
 mod dice;
+mod docs;
 mod filters;
+mod neighbours;
 mod oracle;
 mod pair;
 mod planted;

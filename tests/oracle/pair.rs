@@ -212,18 +212,22 @@ fn spread(dice: &mut Dice, total: &Amounts) -> Value {
 }
 
 /// Requests of the pod as a whole that say the same, beside smaller ones of the first container.
+///
+/// They are written plainly: of a quantity that upstream keeps as a big number, 1.36 adds the overhead of the pod once
+/// more each time that it is asked, because the sum goes into the shared `inf.Dec` of the spec.
 fn whole_pod(dice: &mut Dice, spec: &mut Value, running: &Amounts) {
-    let named: Amounts = running
+    let mut requests = json!({});
+    for (&name, &amount) in running
         .iter()
         .filter(|(name, _)| ["cpu", "memory"].contains(name))
-        .map(|(n, a)| (*n, *a))
-        .collect();
-    spec["resources"] = json!({"requests": write(dice, &named)});
-    for name in named.keys() {
+    {
+        let unit = if name == "cpu" { "m" } else { "" };
+        requests[name] = json!(format!("{amount}{unit}"));
         if dice.chance(0.5) {
             spec["containers"][0]["resources"]["requests"][name] = json!(0);
         }
     }
+    spec["resources"] = json!({"requests": requests});
 }
 
 fn container(dice: &mut Dice, name: &str, requests: &Amounts) -> Value {

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::oracle::compare;
-use super::{filters, requests};
+use super::{filters, neighbours, requests};
 
 /// So many cases catch any of the errors.
 const ENOUGH: u64 = 3000;
@@ -233,6 +233,48 @@ const OF_FILTERS: [(&str, Forget); 27] = [
     }),
 ];
 
+/// Errors about pods that keep others away.
+const OF_NEIGHBOURS: [(&str, Forget); 6] = [
+    ("nobody keeps others away", |it| it["others"] = json!([])),
+    ("pods that have ended keep others away", |it| {
+        each(&mut it["others"], |other| {
+            other["status"]["phase"] = json!("Running")
+        });
+    }),
+    ("near is only the same node", |it| {
+        each_anti(it, |term| {
+            term["topologyKey"] = json!("kubernetes.io/hostname")
+        });
+    }),
+    ("every namespace is meant", |it| {
+        each_anti(it, |term| term["namespaces"] = json!(["ours"]));
+    }),
+    ("expressions on labels are ignored", |it| {
+        each_anti(it, |term| {
+            if term["labelSelector"].is_object() {
+                term["labelSelector"]["matchExpressions"] = Value::Null;
+            }
+        });
+    }),
+    ("no selector means everybody", |it| {
+        each_anti(it, |term| {
+            if term["labelSelector"].is_null() {
+                term["labelSelector"] = json!({});
+            }
+        });
+    }),
+];
+
+fn each_anti(it: &mut Value, change: impl Fn(&mut Value)) {
+    each(&mut it["others"], |other| {
+        let rules = &mut other["spec"]["affinity"]["podAntiAffinity"];
+        each(
+            &mut rules["requiredDuringSchedulingIgnoredDuringExecution"],
+            &change,
+        );
+    });
+}
+
 fn drop_taints(it: &mut Value, effect: &str) {
     if let Some(taints) = it["node"]["spec"]["taints"].as_array_mut() {
         taints.retain(|taint| taint["effect"] != effect);
@@ -304,6 +346,22 @@ fn errors_in_filters_are_caught() {
         },
     );
     all_noticed(&OF_FILTERS, &found);
+}
+
+#[test]
+fn errors_about_neighbours_are_caught() {
+    let found = compare(
+        0..ENOUGH,
+        neighbours::question,
+        |noticed: &mut Noticed, seed, question, answer| {
+            notice(noticed, seed, &OF_NEIGHBOURS, |forget| {
+                let mut tally = neighbours::Tally::default();
+                neighbours::judge(&mut tally, seed, question, answer, forget);
+                !tally.differences.is_empty()
+            });
+        },
+    );
+    all_noticed(&OF_NEIGHBOURS, &found);
 }
 
 /// Tries the errors that were not noticed yet.

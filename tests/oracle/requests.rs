@@ -21,7 +21,7 @@ pub struct Tally {
 }
 
 pub fn question(seed: u64) -> Value {
-    let stage = if seed % 3 == 0 {
+    let stage = if seed.is_multiple_of(3) {
         Stage::Template
     } else {
         Stage::Stored

@@ -21,16 +21,20 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/noderesources"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/nodeunschedulable"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/tainttoleration"
+	"k8s.io/kubernetes/pkg/scheduler/metrics"
 )
 
 // judge holds the filters of kube-scheduler that need no look at other nodes.
 type judge struct {
 	plugins []fwk.Plugin
 	ctx     context.Context
+	gates   feature.Features
 }
 
 func newJudge() *judge {
 	ctx := klog.NewContext(context.Background(), klog.Logger{})
+	// Some plugins count what they do, and panic where nothing is there to count with.
+	metrics.InitMetrics()
 	gates := feature.NewSchedulerFeaturesFromGates(utilfeature.DefaultFeatureGate)
 	plain := func(create func(context.Context, runtime.Object, fwk.Handle, feature.Features) (fwk.Plugin, error), args runtime.Object) fwk.Plugin {
 		plugin, err := create(ctx, args, nil, gates)
@@ -39,7 +43,7 @@ func newJudge() *judge {
 		}
 		return plugin
 	}
-	return &judge{ctx: ctx, plugins: []fwk.Plugin{
+	return &judge{ctx: ctx, gates: gates, plugins: []fwk.Plugin{
 		plain(nodename.New, nil),
 		plain(nodeunschedulable.New, nil),
 		plain(tainttoleration.New, nil),
@@ -59,7 +63,7 @@ func (j *judge) filter(pod *v1.Pod, node *v1.Node, others []*v1.Pod) verdict {
 	info := nodeInfo(node, others)
 	found := verdict{Scheduler: []string{}, Kubelet: []string{}, Insufficient: []v1.ResourceName{}}
 	for _, plugin := range j.plugins {
-		if !j.passes(plugin, pod, info) {
+		if !j.passes(plugin, pod, info, []fwk.NodeInfo{info}) {
 			found.Scheduler = append(found.Scheduler, plugin.Name())
 		}
 	}
@@ -78,10 +82,10 @@ func (j *judge) filter(pod *v1.Pod, node *v1.Node, others []*v1.Pod) verdict {
 	return found
 }
 
-func (j *judge) passes(plugin fwk.Plugin, pod *v1.Pod, info *framework.NodeInfo) bool {
+func (j *judge) passes(plugin fwk.Plugin, pod *v1.Pod, info fwk.NodeInfo, all []fwk.NodeInfo) bool {
 	state := framework.NewCycleState()
 	if early, is := plugin.(fwk.PreFilterPlugin); is {
-		result, status := early.PreFilter(j.ctx, state, pod, []fwk.NodeInfo{info})
+		result, status := early.PreFilter(j.ctx, state, pod, all)
 		if status.IsSkip() {
 			return true
 		}

@@ -2,7 +2,9 @@
 //
 //	{"pod": ..., "defaults": true}            its effective request, as PodRequests of the scheduler has it
 //	{"pod": ..., "node": ..., "others": []}   what each filter of kube-scheduler and the kubelet's admission say
+//	{"pod": ..., "nodes": [], "others": [], "namespaces": []}   the nodes that other pods keep it off
 //	{"quantity": "1.5Gi"}                     the value of a quantity
+//	{"words": true}                           names of fields and of the scheduler's default plugins
 //
 // With defaults, objects are first completed as the API server does it.
 package main
@@ -26,6 +28,10 @@ type question struct {
 	Others   []*v1.Pod
 	Defaults bool
 	Quantity *string
+	Words    bool
+
+	Nodes      []*v1.Node
+	Namespaces []*v1.Namespace
 }
 
 func main() {
@@ -64,6 +70,9 @@ func (j *judge) answer(asked *question) any {
 	if asked.Quantity != nil {
 		return readQuantity(*asked.Quantity)
 	}
+	if asked.Words {
+		return words()
+	}
 	if asked.Defaults {
 		defaults.SetObjectDefaults_Pod(asked.Pod)
 		for _, other := range asked.Others {
@@ -72,6 +81,9 @@ func (j *judge) answer(asked *question) any {
 		if asked.Node != nil {
 			defaults.SetObjectDefaults_Node(asked.Node)
 		}
+	}
+	if asked.Nodes != nil {
+		return map[string][]string{"off": j.keptOff(asked.Pod, asked.Nodes, asked.Others, asked.Namespaces)}
 	}
 	if asked.Node != nil {
 		return j.filter(asked.Pod, asked.Node, asked.Others)
