@@ -10,15 +10,15 @@ mod spec;
 mod status;
 mod template;
 
-pub use crate::model::Reason;
+pub use crate::model::{Binding, Reason};
 pub use amount::Amount;
 pub use crd::{crd, crd_yaml};
 pub use fault::Fault;
 pub use spec::{
-    Backoff, COPIES_MESSAGE, DECIMAL_MESSAGE, DURATION_MESSAGE, Estimate, FRACTION_MESSAGE,
-    FailurePolicy, Gang, MOST_COPIES, Objective, Optimizer, RANGE_MESSAGE, RangeSpec, Retry,
-    SCALING_MESSAGE, STEP_MESSAGE, ScalingSpec, ScalingType, SpeedupPoint, TaskBatch,
-    TaskBatchSpec, TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE, WorkerStep, WorkersSpec,
+    Backoff, COPIES_MESSAGE, DECIMAL_MESSAGE, DELEGATE_MESSAGE, DURATION_MESSAGE, Estimate,
+    FRACTION_MESSAGE, FailurePolicy, Gang, MOST_COPIES, Objective, Optimizer, RANGE_MESSAGE,
+    RangeSpec, Retry, SCALING_MESSAGE, STEP_MESSAGE, ScalingSpec, ScalingType, SpeedupPoint,
+    TaskBatch, TaskBatchSpec, TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE, WorkerStep, WorkersSpec,
 };
 pub use status::{
     Actual, AssignmentStatus, ConditionType, Phase, PlanStatus, Predicted, Progress,
@@ -31,6 +31,12 @@ pub const GROUP: &str = "taskbatch.dev";
 
 /// The scheduler name of our pods, so that kube-scheduler leaves them alone.
 pub const SCHEDULER_NAME: &str = "taskbatch";
+
+/// The ordinary kube-scheduler, which binds the pods that are delegated.
+pub const KUBE_SCHEDULER: &str = "default-scheduler";
+
+/// Holds a delegated pod back until its place is checked and its gang is complete.
+pub const SCHEDULING_GATE: &str = "taskbatch.dev/checked";
 
 /// Labels on pods and nodes.
 pub mod label {
@@ -68,4 +74,10 @@ pub mod annotation {
     pub const FAILURES: &str = "taskbatch.dev/failures";
     /// How many attempts of this copy nodes rejected or lost before, in a row.
     pub const REJECTIONS: &str = "taskbatch.dev/rejections";
+    /// When kube-scheduler was let at the pod, RFC 3339.
+    pub const RELEASED: &str = "taskbatch.dev/released";
+    /// What kube-scheduler said of the node that was tried before.
+    pub const UNSCHEDULABLE: &str = "taskbatch.dev/unschedulable";
+    /// The leader that wrote the pod last: the revision at which it won the lease.
+    pub const LEADER: &str = "taskbatch.dev/leader";
 }

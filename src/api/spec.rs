@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Amount, PodTemplate, TaskBatchStatus};
-use crate::model::{Algorithm, Goal};
+use crate::model::{Algorithm, Binding, Goal};
 
 const DURATION: &str = "self.matches('^(0|([0-9]+([.][0-9]*)?|[.][0-9]+)(h|ms|m|s|us|µs|ns)(([0-9]+([.][0-9]*)?|[.][0-9]+)(h|ms|m|s|us|µs|ns))*)$')";
 /// What is right where a duration is wrong.
@@ -35,6 +35,8 @@ pub const IMMUTABLE_MESSAGE: &str =
     "spec.tasks is immutable; delete the batch and create it again, or create another one";
 /// What is right where a gang has fewer workers at most than at least.
 pub const WORKERS_MESSAGE: &str = "min must be at most max";
+/// What is right where a template has a rule that `binding: Direct` does not honour.
+pub const DELEGATE_MESSAGE: &str = "so binding must be Auto or Delegate";
 /// What is right where the kind of scaling lacks its parameter.
 pub const SCALING_MESSAGE: &str = "type Amdahl needs parallelFraction, type Power needs exponent, type Table needs points, and none of them stands with another type";
 
@@ -96,6 +98,9 @@ pub struct TaskBatchSpec {
     /// How the plan is searched for.
     #[serde(default)]
     pub optimizer: Optimizer,
+    /// Who binds the pods to the nodes of the plan. Auto: TaskBatch where it honours every rule of the template, else kube-scheduler. Direct: TaskBatch; a template with a rule that it does not honour is refused. Delegate: kube-scheduler. Default Auto.
+    #[serde(default)]
+    pub binding: Binding,
     /// Weight of this batch beside others, for the goal Makespan. From 1 to 1000, default 1.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]

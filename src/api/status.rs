@@ -224,6 +224,9 @@ pub struct AssignmentStatus {
     pub requests: BTreeMap<String, String>,
     /// Number of pods.
     pub workers: i64,
+    /// Delegate where kube-scheduler binds the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<String>,
 }
 
 /// What the plan expects of a copy.

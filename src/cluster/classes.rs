@@ -12,55 +12,76 @@ pub fn slots(free: &[i64], demand: &[i64]) -> u32 {
     u32::try_from(least.unwrap_or(i64::from(u32::MAX))).unwrap_or(u32::MAX)
 }
 
+/// What tasks can tell of a node.
+#[derive(PartialEq, Eq, Hash)]
+struct Signature<'a> {
+    /// Whether each of the rules admits it, and whether their pods had better run elsewhere.
+    open: Vec<(bool, bool)>,
+    free: Vec<i64>,
+    allocatable: Vec<i64>,
+    holds: &'a [Hold],
+    figures: [Option<&'a Exact>; 3],
+}
+
 /// Groups nodes that no task can tell apart, and tells which rules admit each group. Nodes that
-/// no rule admits are in no group.
+/// no rule admits are in no group. Groups that fewer rules shun come first: of places that are equally good, searches
+/// take the first.
 pub fn classify(
     snapshot: &Snapshot,
     placements: &[&Placement],
     resources: &[String],
 ) -> (Vec<NodeClass>, Vec<Vec<bool>>) {
-    type Signature<'a> = (
-        Vec<bool>,
-        Vec<i64>,
-        Vec<i64>,
-        &'a [Hold],
-        [Option<&'a Exact>; 3],
-    );
-    let amounts =
-        |of: &Resources| -> Vec<i64> { resources.iter().map(|name| of.get(name)).collect() };
     let mut known: HashMap<Signature<'_>, usize> = HashMap::new();
-    let mut classes: Vec<NodeClass> = Vec::new();
-    let mut admitted: Vec<Vec<bool>> = vec![Vec::new(); placements.len()];
-    for (index, node) in snapshot.nodes.iter().enumerate() {
-        let open: Vec<bool> = placements
-            .iter()
-            .map(|rules| constraint::admits(rules, node).is_ok())
-            .collect();
-        if !open.contains(&true) {
+    let mut found: Vec<(Vec<(bool, bool)>, NodeClass)> = Vec::new();
+    for index in 0..snapshot.nodes.len() {
+        let signature = sign(snapshot, index, placements, resources);
+        if !signature.open.iter().any(|(admitted, _)| *admitted) {
             continue;
         }
-        let holds = snapshot.holds[index].as_slice();
-        let free = amounts(&snapshot.free[index]);
-        let figures = [
+        if let Some(&class) = known.get(&signature) {
+            found[class].1.nodes.push(index);
+            continue;
+        }
+        let amounts = |hold: &Hold| resources.iter().map(|name| hold.demand.get(name)).collect();
+        let class = NodeClass {
+            nodes: vec![index],
+            free: signature.free.clone(),
+            holds: signature.holds.to_vec(),
+            held: signature.holds.iter().map(amounts).collect(),
+        };
+        found.push((signature.open.clone(), class));
+        known.insert(signature, found.len() - 1);
+    }
+    found.sort_by_key(|(open, _)| open.iter().filter(|(_, shunned)| *shunned).count());
+    let admitted = |rules: usize| found.iter().map(|(open, _)| open[rules].0).collect();
+    let admitted = (0..placements.len()).map(admitted).collect();
+    (
+        found.into_iter().map(|(_, class)| class).collect(),
+        admitted,
+    )
+}
+
+fn sign<'a>(
+    snapshot: &'a Snapshot,
+    index: usize,
+    placements: &[&Placement],
+    resources: &[String],
+) -> Signature<'a> {
+    let node = &snapshot.nodes[index];
+    let open = |rules: &&Placement| {
+        let admitted = constraint::admits(rules, node).is_ok();
+        (admitted, admitted && constraint::shuns(rules, node))
+    };
+    let room = |of: &Resources| resources.iter().map(|name| of.room(name)).collect();
+    Signature {
+        open: placements.iter().map(open).collect(),
+        free: room(&snapshot.free[index]),
+        allocatable: room(&node.allocatable),
+        holds: &snapshot.holds[index],
+        figures: [
             Some(&node.speed),
             Some(&node.price),
             node.read_bandwidth.as_ref(),
-        ];
-        let signature = (open, free, amounts(&node.allocatable), holds, figures);
-        if let Some(&class) = known.get(&signature) {
-            classes[class].nodes.push(index);
-            continue;
-        }
-        for (rules, open) in admitted.iter_mut().zip(&signature.0) {
-            rules.push(*open);
-        }
-        classes.push(NodeClass {
-            nodes: vec![index],
-            free: signature.1.clone(),
-            holds: holds.to_vec(),
-            held: holds.iter().map(|hold| amounts(&hold.demand)).collect(),
-        });
-        known.insert(signature, classes.len() - 1);
+        ],
     }
-    (classes, admitted)
 }

@@ -146,7 +146,6 @@ impl<'a> Compiler<'a> {
                 &task.shape.beside,
                 &task.shape.init_peak,
                 &task.shape.pod_level,
-                &task.shape.overhead,
             ];
             names.extend(
                 shape

@@ -105,7 +105,7 @@ fn needs(
         Some((name, freest)) => {
             let all = allocatable
                 .iter()
-                .map(|room| room.get(name))
+                .map(|room| room.room(name))
                 .max()
                 .unwrap_or(0);
             let needed = show(name, effective.get(name));
@@ -164,7 +164,7 @@ fn tightest<'a>(effective: &'a Resources, rooms: &[&Resources]) -> Option<(&'a s
         .iter()
         .filter(|(_, needed)| *needed > 0)
         .filter_map(|(name, needed)| {
-            let most = rooms.iter().map(|room| room.get(name)).max().unwrap_or(0);
+            let most = rooms.iter().map(|room| room.room(name)).max().unwrap_or(0);
             (most < needed).then_some((name, most, most.max(0) as f64 / needed as f64))
         });
     short

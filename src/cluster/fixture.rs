@@ -143,7 +143,9 @@ pub(crate) fn task(random: &mut ChaCha8Rng) -> Task {
         shape.pod_level.set(CPU, random.random_range(0..=14));
     }
     if random.random_bool(0.2) {
-        shape.overhead = amounts(random, 2);
+        let overhead = amounts(random, 2);
+        shape.beside.add(&overhead).expect("small sums");
+        shape.init_peak.add(&overhead).expect("small sums");
     }
     let own = amounts(random, 9);
     let mut ranges = std::collections::BTreeMap::new();
@@ -173,6 +175,7 @@ pub(crate) fn task(random: &mut ChaCha8Rng) -> Task {
         ranges,
         shape,
         placement: placement(random),
+        delegated: false,
         estimate: Estimate {
             read: exact(1000),
             process: exact(10_000),

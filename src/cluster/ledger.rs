@@ -85,6 +85,14 @@ impl Ledger {
         due.map(|(key, _)| key.clone()).collect()
     }
 
+    /// Forgets what the watch has caught up with; whether that is all. `progress` is the newest revision that the
+    /// watch is known to have reached.
+    pub fn confirm(&mut self, shown: &BTreeMap<Key, Arc<Pod>>, progress: Option<u64>) -> bool {
+        self.entries
+            .retain(|key, entry| !entry.known.is_caught_up(shown.get(key), progress));
+        self.entries.is_empty()
+    }
+
     /// The pod of this name as we know it, given what the watch shows of it.
     pub fn look(&self, key: &Key, shown: Option<&Arc<Pod>>) -> Option<Arc<Pod>> {
         match self.entries.get(key) {
@@ -94,14 +102,12 @@ impl Ledger {
     }
 
     /// Forgets what the watch has caught up with, and lays the rest over what the watch shows.
-    /// `progress` is the newest revision that the watch is known to have reached.
     pub fn overlay(
         &mut self,
         shown: &BTreeMap<Key, Arc<Pod>>,
         progress: Option<u64>,
     ) -> Vec<Arc<Pod>> {
-        self.entries
-            .retain(|key, entry| !entry.known.is_caught_up(shown.get(key), progress));
+        self.confirm(shown, progress);
         let mut pods: Vec<Arc<Pod>> = Vec::with_capacity(shown.len() + self.entries.len());
         for (key, pod) in shown {
             pods.extend(self.look(key, Some(pod)));
@@ -192,6 +198,8 @@ mod tests {
             uid: uid.into(),
             resource_version: version.into(),
             node: None,
+            nominated: None,
+            repels: Vec::new(),
             requests: Resources::default(),
             phase: PodPhase::Pending,
             terminating: false,

@@ -89,7 +89,7 @@ fn mends(placement: &Placement, node: &Node) -> Option<Vec<Mend>> {
     while mends.len() < MOST_MENDS {
         let mend = match constraint::admits(&placement, &node) {
             Ok(()) => return Some(mends),
-            Err(rejection) => mend_for(rejection, &node.name),
+            Err(rejection) => mend_for(rejection, &node.name)?,
         };
         mend_rules(&mend, &mut placement);
         mend_node(&mend, &mut node);
@@ -98,8 +98,8 @@ fn mends(placement: &Placement, node: &Node) -> Option<Vec<Mend>> {
     None
 }
 
-fn mend_for(rejection: Rejection<'_>, node: &str) -> Mend {
-    match rejection {
+fn mend_for(rejection: Rejection<'_>, node: &str) -> Option<Mend> {
+    Some(match rejection {
         Rejection::NotReady => Mend::Ready(node.into()),
         Rejection::Cordoned => Mend::Uncordon(node.into()),
         Rejection::Taint { key, value, effect } => Mend::Tolerate(Taint {
@@ -113,7 +113,8 @@ fn mend_for(rejection: Rejection<'_>, node: &str) -> Mend {
             value: wanted.into(),
         },
         Rejection::Affinity => Mend::Affinity(node.into()),
-    }
+        Rejection::NodeName(_) | Rejection::KeptOff => return None,
+    })
 }
 
 fn concerns(mend: &Mend, name: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Kubernetes objects in, model out.
 
+pub mod binding;
 mod classes;
 pub mod compile;
 #[cfg(test)]
@@ -17,10 +18,13 @@ mod modes_tests;
 pub mod node;
 pub mod placement;
 pub mod pod;
+mod ports;
 pub mod quantity;
 mod remedy;
 #[cfg(test)]
 mod remedy_tests;
+pub mod repulsion;
 pub mod requests;
 pub mod snapshot;
+mod sums;
 pub mod template;

@@ -59,6 +59,7 @@ prop_compose! {
             sized: Some(sized.to_owned()),
             shape: PodShape::default(),
             placement: Placement::default(),
+            delegated: false,
             estimate: Estimate { read, process, guessed: false, scaling, overlap },
             workers: Workers((workers..workers + 2).collect()),
             after: Vec::new(),

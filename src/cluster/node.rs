@@ -53,7 +53,8 @@ pub fn read(node: &k8s::Node) -> Result<Node, NodeError> {
             .flatten()
             .filter(|condition| condition.type_ == "Ready")
             .all(|condition| condition.status == "True"),
-        allocatable: requests::amounts(status.allocatable.as_ref())?,
+        // The API server makes all of the capacity allocatable where a kubelet says nothing of it.
+        allocatable: requests::amounts(status.allocatable.or(status.capacity).as_ref())?,
         speed: number(label::SPEED)?.unwrap_or_else(|| exact(1)),
         price: number(label::PRICE)?.unwrap_or_else(|| exact(1)),
         read_bandwidth: number(label::READ_BANDWIDTH)?,

@@ -1,11 +1,13 @@
 //! Reads the hard rules of a pod spec on where it may run.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1 as k8s;
 
 use super::node::effect;
 use crate::model::{Expression, NodeSelectorTerm, Operator, Placement, Toleration};
 
-/// Reads node selector, required node affinity and tolerations.
+/// Reads node name, node selector, required node affinity and tolerations.
 pub fn read(spec: &k8s::PodSpec) -> Placement {
     let required = spec
         .affinity
@@ -17,6 +19,7 @@ pub fn read(spec: &k8s::PodSpec) -> Placement {
                 .as_ref()
         });
     Placement {
+        node: spec.node_name.clone().filter(|name| !name.is_empty()),
         node_selector: spec.node_selector.clone().unwrap_or_default(),
         required: required.map(|selector| selector.node_selector_terms.iter().map(term).collect()),
         tolerations: spec
@@ -25,6 +28,7 @@ pub fn read(spec: &k8s::PodSpec) -> Placement {
             .flatten()
             .filter_map(toleration)
             .collect(),
+        off: BTreeSet::new(),
     }
 }
 

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as k8s;
 
 use super::placement;
+use super::repulsion::{self, Repulsion};
 use super::requests::{self, RequestError};
-use crate::api::{GROUP, annotation, label};
+use crate::api::{GROUP, SCHEDULER_NAME, SCHEDULING_GATE, annotation, label};
 use crate::model::{Millis, Placement, Resources};
 
 /// A pod of anybody.
@@ -23,6 +24,8 @@ pub struct Pod {
     pub resource_version: String,
     /// The node that it is bound to.
     pub node: Option<String>,
+    /// The node on which kube-scheduler has made room for it, unless it is bound.
+    pub nominated: Option<String>,
     /// Effective request.
     pub requests: Resources,
     /// Phase.
@@ -31,6 +34,8 @@ pub struct Pod {
     pub terminating: bool,
     /// When it was created.
     pub created: Option<Timestamp>,
+    /// Whom it will not have near it.
+    pub repels: Vec<Repulsion>,
     /// What it says of itself if it is the pod of a task.
     pub own: Option<Arc<OwnPod>>,
 }
@@ -76,6 +81,21 @@ pub struct OwnPod {
     pub failures: u32,
     /// Rejected or lost attempts of this copy just before this one.
     pub rejections: u32,
+    /// Whether kube-scheduler binds it.
+    pub delegated: bool,
+    /// Whether our gate still keeps kube-scheduler from it.
+    pub gated: bool,
+    /// When our gate was lifted.
+    pub released: Option<Timestamp>,
+    /// That kube-scheduler cannot bind it, if it says so.
+    pub unschedulable: Option<Unschedulable>,
+    /// What kube-scheduler said of the place that was tried before.
+    pub setback: Option<String>,
+    /// The leader that wrote it last.
+    pub leader: u64,
+    /// A rule that only kube-scheduler knows, of a pod that we are to bind: admission may add some to what we create.
+    /// Judged from the object as it comes over the wire, since what is read of it leaves out unknown fields.
+    pub lacking: Option<String>,
     /// Where it may run, as the API server returned it; only while it is not bound.
     pub placement: Option<Placement>,
     /// Requests of each container, by its name.
@@ -92,6 +112,15 @@ pub struct OwnPod {
     pub started: Option<Timestamp>,
     /// How the container ended that decided the attempt: the first that failed, else the first.
     pub exit: Option<Exit>,
+}
+
+/// That kube-scheduler has looked at a pod and cannot bind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unschedulable {
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Why, in its words.
+    pub message: String,
 }
 
 /// How long a plan expected a pod to read, to compute and to run, in ms.
@@ -142,9 +171,23 @@ impl Pod {
         format!("{}/{}", self.namespace, self.name)
     }
 
+    /// The node whose room it uses, or will as far as others have decided: the one it is bound to, or for pods of
+    /// strangers the one on which kube-scheduler has evicted others for it. That room is not ours.
+    pub fn holder(&self) -> Option<&str> {
+        let awaited = self.nominated.as_deref().filter(|_| self.own.is_none());
+        self.node.as_deref().or(awaited)
+    }
+
     /// Whether it has ended and holds nothing any more.
     pub fn is_finished(&self) -> bool {
         matches!(self.phase, PodPhase::Succeeded | PodPhase::Failed)
+    }
+}
+
+impl OwnPod {
+    /// Whether kube-scheduler may bind it at any moment, as long as it is not bound.
+    pub fn is_released(&self) -> bool {
+        self.delegated && !self.gated
     }
 }
 
@@ -162,6 +205,9 @@ pub fn read(pod: &k8s::Pod) -> Result<Pod, RequestError> {
             .as_ref()
             .and_then(|spec| spec.node_name.clone())
             .filter(|node| !node.is_empty()),
+        nominated: status
+            .and_then(|status| status.nominated_node_name.clone())
+            .filter(|node| !node.is_empty()),
         requests: requests::effective(pod)?,
         phase: match status.and_then(|status| status.phase.as_deref()) {
             Some("Running") => PodPhase::Running,
@@ -171,6 +217,7 @@ pub fn read(pod: &k8s::Pod) -> Result<Pod, RequestError> {
         },
         terminating: meta.deletion_timestamp.is_some(),
         created: meta.creation_timestamp.as_ref().map(|time| time.0),
+        repels: repulsion::read(pod),
         own: own(pod).map(Arc::new),
     })
 }
@@ -200,6 +247,19 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
         predicted: note(annotation::PREDICTED).and_then(|text| PredictedMillis::read(text)),
         failures: count(note(annotation::FAILURES)),
         rejections: count(note(annotation::REJECTIONS)),
+        delegated: pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.scheduler_name.as_deref())
+            .is_some_and(|name| name != SCHEDULER_NAME),
+        gated: gates(pod).any(|gate| gate.name == SCHEDULING_GATE),
+        released: note(annotation::RELEASED).and_then(|time| time.parse().ok()),
+        unschedulable: unschedulable(&status),
+        setback: note(annotation::UNSCHEDULABLE).cloned(),
+        leader: note(annotation::LEADER)
+            .and_then(|revision| revision.parse().ok())
+            .unwrap_or(0),
+        lacking: None,
         placement: pod
             .spec
             .as_ref()
@@ -216,6 +276,33 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
         exit: exit(&status),
         reason: status.reason,
         message: status.message,
+    })
+}
+
+fn gates(pod: &k8s::Pod) -> impl Iterator<Item = &k8s::PodSchedulingGate> {
+    let spec = pod.spec.iter();
+    spec.flat_map(|spec| spec.scheduling_gates.iter().flatten())
+}
+
+/// kube-scheduler writes `SchedulerError` where it failed itself, and goes on trying. A pod that it has nominated for
+/// a node waits there for others to leave.
+fn unschedulable(status: &k8s::PodStatus) -> Option<Unschedulable> {
+    let nominated = status.nominated_node_name.as_ref();
+    if nominated.is_some_and(|node| !node.is_empty()) {
+        return None;
+    }
+    let mut conditions = status.conditions.iter().flatten();
+    let found = conditions.find(|condition| {
+        condition.type_ == "PodScheduled"
+            && condition.status == "False"
+            && matches!(
+                condition.reason.as_deref(),
+                Some("Unschedulable" | "SchedulerError")
+            )
+    })?;
+    Some(Unschedulable {
+        since: found.last_transition_time.as_ref().map(|time| time.0),
+        message: found.message.clone().unwrap_or_default(),
     })
 }
 

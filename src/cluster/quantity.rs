@@ -1,10 +1,11 @@
 //! Kubernetes quantities, exactly: `1500m`, `1.5Gi`, `2e3`.
 //!
-//! Grammar and rounding follow k8s.io/apimachinery `resource.Quantity`: amounts finer than the unit
-//! round up, as `MilliValue()` and `Value()` do.
+//! Grammar and rounding follow k8s.io/apimachinery `resource.Quantity`: amounts finer than a billionth round up when
+//! they are read, and those finer than the unit when all of them are summed, as `MilliValue()` and `Value()` do. Texts
+//! without a digit, which upstream takes for 0, are refused.
 
 use num_bigint::BigInt;
-use num_traits::Pow;
+use num_traits::{Pow, ToPrimitive};
 
 use crate::model::{CPU, Exact, Fraction, decimal, exact};
 
@@ -38,6 +39,8 @@ const DECIMAL: [(&str, i32); 9] = [
     ("P", 15),
     ("E", 18),
 ];
+/// Billionths in one.
+const NANOS: i64 = 1_000_000_000;
 /// Exponents beyond this are no amounts of anything, and would only cost memory.
 const LARGEST_EXPONENT: i32 = 60;
 
@@ -97,12 +100,60 @@ fn in_units(resource: &str, text: &str) -> Result<Fraction, QuantityError> {
     })
 }
 
+/// Billionths of the base unit, the finest that upstream keeps; what is finer rounds up.
+pub fn nanos(text: &str) -> Result<i128, QuantityError> {
+    if let Some(value) = short(text) {
+        return Ok(value);
+    }
+    let exact = Exact::from(read(text)? * Fraction::from(NANOS));
+    let rounded = exact.ceil().to_integer().to_i128();
+    rounded.ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
+}
+
+/// The same without big numbers, for the quantities that nearly everybody writes.
+fn short(text: &str) -> Option<i128> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let (digits, suffix) = text.split_at(split.unwrap_or(text.len()));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let unit = unit(suffix)?;
+    let parts = match (whole.parse::<i64>(), fraction.parse::<i32>()) {
+        (Ok(whole), Ok(fraction)) => (whole, fraction),
+        (Ok(whole), Err(_)) if fraction.is_empty() => (whole, 0),
+        (Err(_), Ok(fraction)) if whole.is_empty() => (0, fraction),
+        _ => return None,
+    };
+    let tens = 10i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let beside = i128::from(parts.1).checked_mul(unit)?;
+    let rounded = beside / tens + i128::from(beside % tens != 0);
+    i128::from(parts.0).checked_mul(unit)?.checked_add(rounded)
+}
+
+/// Billionths in one of this suffix, if they are whole.
+fn unit(suffix: &str) -> Option<i128> {
+    if let Some((_, bits)) = BINARY.iter().find(|(name, _)| *name == suffix) {
+        return Some(i128::from(NANOS) << bits);
+    }
+    let known = DECIMAL.iter().find(|(name, _)| *name == suffix);
+    let power = match known {
+        Some((_, power)) => *power,
+        None if suffix.is_empty() => 0,
+        None => exponent(suffix).filter(|power| (-9..=18).contains(power))?,
+    };
+    Some(10i128.pow(u32::try_from(power + 9).ok()?))
+}
+
+/// The amount of a resource in its own unit (milli-CPU for cpu) of this many billionths, rounded up to whole ones;
+/// `None` beyond 64 bits.
+pub fn whole(resource: &str, nanos: i128) -> Option<i64> {
+    let unit = i128::from(if resource == CPU { NANOS / 1000 } else { NANOS });
+    let up = i128::from(nanos.rem_euclid(unit) != 0);
+    i64::try_from(nanos.div_euclid(unit) + up).ok()
+}
+
 /// The amount in the resource's own unit, rounded up to whole ones.
 pub fn amount(resource: &str, text: &str) -> Result<i64, QuantityError> {
-    let value = in_units(resource, text)?;
-    value
-        .ceil()
-        .ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
+    whole(resource, nanos(text)?).ok_or_else(|| QuantityError::TooLarge(text.to_owned()))
 }
 
 /// Writes an amount as a quantity that reads back as the same amount.
@@ -127,6 +178,10 @@ mod tests {
             ("memory", "12e-1", 2),
             ("pods", "110", 110),
             ("cpu", "-1", -1000),
+            ("memory", "1.0000000001", 2),
+            ("memory", ".5Ki", 512),
+            ("memory", "+2.5E3", 2500),
+            ("cpu", "0.0000000000000000000000000005", 1),
         ] {
             assert_eq!(amount(resource, text), Ok(wanted), "{text}");
         }

@@ -38,7 +38,7 @@ impl<'a> Rooms<'a> {
 pub(super) fn slots(room: &Resources, effective: &Resources) -> u64 {
     let each = effective.iter().filter(|(_, needed)| *needed > 0);
     let least = each
-        .map(|(name, needed)| (room.get(name) / needed).max(0))
+        .map(|(name, needed)| (room.room(name) / needed).max(0))
         .min();
     u64::try_from(least.unwrap_or(i64::MAX)).unwrap_or(0)
 }
@@ -151,13 +151,13 @@ fn amounts_in(
 ) -> Option<Vec<i64>> {
     let mut to: Vec<i64> = amounts.iter().map(|(_, amount)| *amount).collect();
     for (name, needed) in smallest.effective.iter() {
-        if needed <= 0 || needed <= room.get(name) {
+        if needed <= 0 || needed <= room.room(name) {
             continue;
         }
         let at = amounts.iter().position(|(own, _)| *own == name)?;
         let fits = |to: i64| {
             effective(task, smallest, &[(name, to)])
-                .is_some_and(|effective| effective.get(name) <= room.get(name))
+                .is_some_and(|effective| effective.get(name) <= room.room(name))
         };
         to[at] = largest(amounts[at].1, fits)?;
     }
@@ -196,9 +196,9 @@ fn free_more(snapshot: &Snapshot, smallest: &Size, admitted: &[usize]) -> Option
 fn missing(room: &Resources, effective: &Resources) -> Option<Resources> {
     let short = effective
         .iter()
-        .filter(|(name, needed)| *needed > 0 && *needed > room.get(name));
+        .filter(|(name, needed)| *needed > 0 && *needed > room.room(name));
     short
-        .map(|(name, needed)| Some((name, needed.checked_sub(room.get(name))?)))
+        .map(|(name, needed)| Some((name, needed.checked_sub(room.room(name))?)))
         .collect()
 }
 

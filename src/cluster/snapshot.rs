@@ -57,10 +57,10 @@ pub fn take(nodes: &[Arc<Node>], pods: &[Arc<Pod>], now: Timestamp) -> Snapshot 
     snapshot
 }
 
-/// The node that a pod uses: the one it is bound to, or for our own the one it is meant for.
+/// The node that a pod uses: see `Pod::holder`, and for our own the one it is meant for.
 pub fn node_of(pod: &Pod) -> Option<&str> {
     let meant = || pod.own.as_ref().map(|own| own.node.as_str());
-    pod.node.as_deref().or_else(meant)
+    pod.holder().or_else(meant)
 }
 
 fn millis_until(end: Timestamp, now: Timestamp) -> Millis {

@@ -6,10 +6,7 @@
 
 use super::Rejection;
 use super::label_syntax::{is_label_key, is_label_value};
-use crate::model::{Expression, Node, NodeSelectorTerm, Operator, Placement};
-
-/// The only field of a node that can be selected by.
-const NAME_FIELD: &str = "metadata.name";
+use crate::model::{Expression, NAME_FIELD, Node, NodeSelectorTerm, Operator, Placement};
 
 pub(super) fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(), Rejection<'a>> {
     match &placement.required {

@@ -1,12 +1,14 @@
 //! One filter a file: which nodes may a pod run on, and why not.
 //!
-//! The filters answer as kube-scheduler's plugins NodeUnschedulable, TaintToleration and NodeAffinity do
-//! (`k8s.io/component-helpers/scheduling/corev1` at 1.36). Nobody judges after us: the kubelet looks again at
+//! The filters answer as kube-scheduler's plugins NodeName, NodeUnschedulable, TaintToleration and NodeAffinity do at
+//! 1.36: `tests/cluster/oracle` asks them. Room and host ports are sums, see `model::Resources`. Nobody judges after us: the kubelet looks again at
 //! affinity and NoExecute taints only.
 
 mod affinity;
 mod cordon;
 mod label_syntax;
+mod node_name;
+mod off;
 mod ready;
 mod selector;
 mod taints;
@@ -45,6 +47,10 @@ pub enum Rejection<'a> {
     },
     /// No term of the required node affinity matches.
     Affinity,
+    /// The task keeps off the node for now.
+    KeptOff,
+    /// The pod names another node.
+    NodeName(&'a str),
 }
 
 impl fmt::Display for Rejection<'_> {
@@ -60,6 +66,10 @@ impl fmt::Display for Rejection<'_> {
                 Some(found) => write!(out, "label {key} is {found:?}, not {wanted:?}"),
                 None => write!(out, "no label {key}={wanted}"),
             },
+            Rejection::NodeName(name) => write!(out, "only {name} is asked for"),
+            Rejection::KeptOff => {
+                out.write_str("kept off, because of kube-scheduler or of other pods")
+            }
             Rejection::Affinity => out.write_str("required node affinity not matched"),
         }
     }
@@ -69,19 +79,34 @@ type Filter = for<'a> fn(&'a Placement, &'a Node) -> Result<(), Rejection<'a>>;
 
 /// All filters. The first that rejects gives the reason, so those that hold for every pod come first, and
 /// `cordon` before `taints`, because the control plane also taints a cordoned node.
-const FILTERS: [Filter; 5] = [
+const FILTERS: [Filter; 7] = [
     ready::admits,
     cordon::admits,
     taints::admits,
     selector::admits,
     affinity::admits,
+    node_name::admits,
+    off::admits,
 ];
 
 /// Whether the node may run pods of this placement; the first reason if not. Room on the node is not asked for.
 pub fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(), Rejection<'a>> {
+    rejections(placement, node).next().map_or(Ok(()), Err)
+}
+
+/// Whether pods of this placement had better run on another node that is as good.
+pub fn shuns(placement: &Placement, node: &Node) -> bool {
+    taints::shuns(placement, node)
+}
+
+/// Every filter's reason against the node.
+pub fn rejections<'a>(
+    placement: &'a Placement,
+    node: &'a Node,
+) -> impl Iterator<Item = Rejection<'a>> {
     FILTERS
         .iter()
-        .try_for_each(|filter| filter(placement, node))
+        .filter_map(|filter| filter(placement, node).err())
 }
 
 #[cfg(test)]
@@ -145,6 +170,7 @@ mod tests {
             (Rejection::NotReady, "not ready"),
             (Rejection::Cordoned, "cordoned"),
             (Rejection::Affinity, "required node affinity not matched"),
+            (Rejection::NodeName("n2"), "only n2 is asked for"),
         ] {
             assert_eq!(reason.to_string(), words);
         }

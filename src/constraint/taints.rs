@@ -1,16 +1,12 @@
-//! Every taint with the effect NoSchedule or NoExecute must be tolerated; PreferNoSchedule is no hard rule.
+//! Every taint with the effect NoSchedule or NoExecute must be tolerated; PreferNoSchedule is no hard rule, and only
+//! puts a node behind others that are as good.
 
 use super::Rejection;
-use crate::model::{Node, Placement, TaintEffect, Toleration};
+use crate::model::{Node, Placement, Taint, TaintEffect, Toleration};
 
 pub(super) fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(), Rejection<'a>> {
-    let unbearable = node.taints.iter().find(|taint| {
-        taint.effect != TaintEffect::PreferNoSchedule
-            && !placement
-                .tolerations
-                .iter()
-                .any(|toleration| tolerates(toleration, &taint.key, &taint.value, taint.effect))
-    });
+    let unbearable =
+        untolerated(placement, node).find(|taint| taint.effect != TaintEffect::PreferNoSchedule);
     match unbearable {
         None => Ok(()),
         Some(taint) => Err(Rejection::Taint {
@@ -19,6 +15,18 @@ pub(super) fn admits<'a>(placement: &'a Placement, node: &'a Node) -> Result<(),
             effect: taint.effect,
         }),
     }
+}
+
+/// Whether pods of this placement had better run elsewhere.
+pub(super) fn shuns(placement: &Placement, node: &Node) -> bool {
+    untolerated(placement, node).any(|taint| taint.effect == TaintEffect::PreferNoSchedule)
+}
+
+fn untolerated<'a>(placement: &'a Placement, node: &'a Node) -> impl Iterator<Item = &'a Taint> {
+    node.taints.iter().filter(|taint| {
+        let mut all = placement.tolerations.iter();
+        !all.any(|one| tolerates(one, &taint.key, &taint.value, taint.effect))
+    })
 }
 
 /// `Toleration.ToleratesTaint` of `k8s.io/api/core/v1`: no effect is every effect, no key is every key, and
@@ -89,6 +97,15 @@ mod tests {
         assert_eq!(admits(&half, &node), reject(NoExecute));
         let both = half.tolerating(equal("gpu", "a").of(NoExecute));
         assert_eq!(admits(&both, &node), Ok(()));
+    }
+
+    #[test]
+    fn a_node_is_shunned_for_a_soft_taint_that_is_not_tolerated() {
+        let node = a_node().tainted("soft", "", PreferNoSchedule);
+        assert!(shuns(&anywhere(), &node));
+        assert!(!shuns(&anywhere().tolerating(exists("soft")), &node));
+        let hard = a_node().tainted("gpu", "a", NoSchedule);
+        assert!(!shuns(&anywhere(), &hard));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Memory;
 use super::attempt::after;
 use super::group::{Group, Member};
 use super::plan::{Launch, Planned, Wait};
@@ -111,6 +112,19 @@ impl Planned {
                 Some(end) => self.ends.insert(uid, *end),
                 None => self.ends.remove(&uid),
             };
+        }
+    }
+
+    /// A copy that finds no node because its task keeps off those that kube-scheduler refused is told what
+    /// kube-scheduler said.
+    pub fn keep_setbacks(&mut self, memory: &Memory) {
+        for (copy, wait) in &mut self.waits {
+            let refusal = memory.refusals.get(copy);
+            let refusal = refusal.filter(|refusal| refusal.reason == Reason::Unschedulable);
+            if let (Some(refusal), Reason::NoMatchingNode) = (refusal, wait.reason) {
+                wait.reason = Reason::Unschedulable;
+                wait.message.clone_from(&refusal.message);
+            }
         }
     }
 

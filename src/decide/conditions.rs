@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::track::Tracked;
 use super::verdict::{Verdict, condition};
 use super::world::Event;
-use crate::api::{ConditionType, Fault, Reason, TaskBatchStatus, TaskPhase};
+use crate::api::{ConditionType, DELEGATE_MESSAGE, Fault, Reason, TaskBatchStatus, TaskPhase};
 
 /// Longest message of a condition, in characters.
 const LONGEST_MESSAGE: usize = 1024;
@@ -19,7 +19,7 @@ pub fn rejection(tracked: &Tracked) -> (Reason, String) {
         Ok(_) => return (Reason::Valid, String::new()),
         Err(faults) => faults,
     };
-    let unsupported = |fault: &Fault| fault.message.starts_with("is not supported yet");
+    let unsupported = |fault: &Fault| fault.message.ends_with(DELEGATE_MESSAGE);
     let reason = if faults.iter().all(unsupported) {
         Reason::UnsupportedTemplate
     } else {
@@ -257,6 +257,7 @@ pub fn events(tracked: &Tracked, new: &TaskBatchStatus) -> Vec<Event> {
         Reason::NodeRejected,
         Reason::RetryBackoff,
         Reason::PodRejected,
+        Reason::Unschedulable,
     ];
     for task in &new.tasks {
         let reason = retried

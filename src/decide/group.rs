@@ -188,7 +188,7 @@ fn waiting<'a>(
         let not_before = (*not_before).max(refusal.map(|refusal| refusal.until));
         let mut release = not_before.map_or(0, |time| millis_until(time, now));
         let cause = refusal
-            .map(|refusal| (Reason::PodRejected, refusal.message.clone()))
+            .map(|refusal| (refusal.reason, refusal.message.clone()))
             .or_else(|| cause.clone());
         let mut wait = (release > 0).then_some(cause).flatten();
         let mut closed = false;

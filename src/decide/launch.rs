@@ -1,19 +1,23 @@
-//! Turns states and plans into writes: create, check again and bind, delete.
+//! Turns states and plans into writes: create, check again and bind or let kube-scheduler bind, delete.
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use super::Memory;
+use super::delegate;
 use super::manifest::{self, Intent};
 use super::plan::Launch;
+use super::returned;
 use super::track::{Copy, State, Tracked};
 use super::verdict;
-use super::world::{Action, BindPod, CreatePod, DeletePod, ObjectId, Observed};
-use crate::api::Reason;
-use crate::cluster::pod::Pod;
+use super::world::{Action, BindPod, CreatePod, DeletePod, ObjectId, Observed, ReleasePod};
+use crate::api::{Binding, Reason};
+use crate::cluster::pod::{OwnPod, Pod};
 use crate::constraint;
 use crate::model::{Node, Resources};
 
-/// Writes that need no new plan: binds of pods that still fit, deletes of what must not live on.
+/// Writes that need no new plan: binds and releases of pods that still fit, deletes of what must not live on.
 pub fn settle(observed: &Observed, batches: &[Tracked]) -> Vec<Action> {
     let mut actions = Vec::new();
     let mut room = Room::new(observed);
@@ -35,7 +39,7 @@ pub fn settle(observed: &Observed, batches: &[Tracked]) -> Vec<Action> {
                 let live = copy.live().filter(|pod| !pod.terminating);
                 actions.extend(live.map(|pod| delete(pod, reason)));
             } else if copy.state == State::Starting {
-                actions.extend(bind(tracked, copy, &mut room));
+                actions.extend(start(tracked, copy, &mut room, observed.now));
             }
         }
     }
@@ -77,7 +81,8 @@ fn delete(pod: &Pod, reason: Reason) -> Action {
     })
 }
 
-fn id_of(pod: &Pod) -> ObjectId {
+/// Names exactly this pod.
+pub fn id_of(pod: &Pod) -> ObjectId {
     ObjectId {
         namespace: pod.namespace.clone(),
         name: pod.name.clone(),
@@ -85,20 +90,28 @@ fn id_of(pod: &Pod) -> ObjectId {
     }
 }
 
+/// Attempts in a row that nodes may reject or lose, before Auto leaves the copy to kube-scheduler.
+const MOST_REJECTIONS: u32 = 2;
+
+/// Whether the copy is better left to kube-scheduler: whoever else binds on its nodes does so through it.
+fn loses_races(tracked: &Tracked, copy: &Copy) -> bool {
+    tracked.object.spec.binding == Binding::Auto && copy.rejections >= MOST_REJECTIONS
+}
+
 fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> Vec<Action> {
     let Ok(batch) = &tracked.batch else {
         return Vec::new();
     };
     let id = tracked.copy_id(copy);
-    let name_taken = memory
-        .refusals
-        .get(&id)
-        .is_some_and(|refusal| refusal.name_taken);
+    let refusal = memory.refusals.get(&id);
+    let name_taken = refusal.is_some_and(|refusal| refusal.name_taken);
+    let setback = refusal.filter(|refusal| refusal.reason != Reason::PodRejected);
+    let task = &batch.tasks[copy.task];
     let pod = |(worker, node): (usize, &String)| {
         let intent = Intent {
             tracked,
             spec: &tracked.object.spec.tasks[copy.task],
-            task: &batch.tasks[copy.task],
+            task,
             copy,
             worker: u32::try_from(worker).unwrap_or(u32::MAX),
             workers: u32::try_from(launch.nodes.len()).unwrap_or(u32::MAX),
@@ -108,6 +121,9 @@ fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> V
             predicted_end: launch.end,
             predicted: launch.predicted,
             name_taken,
+            delegated: task.delegated || loses_races(tracked, copy),
+            rejections: setback.map_or(copy.rejections, |setback| setback.count),
+            setback: setback.map(|setback| setback.message.as_str()),
         };
         Action::Create(CreatePod {
             copy: id.clone(),
@@ -119,40 +135,86 @@ fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> V
     launch.nodes.iter().enumerate().map(pod).collect()
 }
 
-/// Binds every pod of the attempt that is not bound yet, or gives the whole attempt back: the pods are
-/// checked as the API server returned them, against what the nodes hold now.
-fn bind(tracked: &Tracked, copy: &Copy, room: &mut Room<'_>) -> Vec<Action> {
-    let unbound: Vec<&Pod> = copy
+/// Binds every pod of the attempt that is not bound yet, or lets kube-scheduler at it, or gives the whole
+/// attempt back: the pods are checked as the API server returned them, against what the nodes hold now.
+/// What kube-scheduler cannot bind is taken back; without it a gang is not whole, and the rest follows.
+fn start(tracked: &Tracked, copy: &Copy, room: &mut Room<'_>, now: Timestamp) -> Vec<Action> {
+    let lost = delegate::take_back(tracked, copy, now);
+    if !lost.is_empty() {
+        return lost.into_iter().map(Action::TakeBack).collect();
+    }
+    let held: Vec<(&Pod, &OwnPod)> = copy
         .pods
         .iter()
-        .map(AsRef::as_ref)
-        .filter(|pod| pod.node.is_none())
+        .filter_map(|pod| Some((pod.as_ref(), pod.own.as_deref()?)))
+        .filter(|(pod, own)| pod.node.is_none() && !own.is_released())
         .collect();
-    if unbound.is_empty() {
+    if held.is_empty() {
         return Vec::new();
     }
-    if !room.take(&unbound) {
+    let away = held
+        .iter()
+        .any(|(_, own)| !own.delegated && is_off(tracked, copy, &own.node));
+    let fits = room.take(&held);
+    let surprises = surprises(tracked, copy, &held, room, fits);
+    if !surprises.is_empty() {
+        return surprises;
+    }
+    if away || !fits {
         return copy
             .live()
             .map(|pod| delete(pod, Reason::WaitingForCapacity))
             .collect();
     }
-    let bind = |pod: &Pod| {
-        Action::Bind(BindPod {
-            copy: tracked.copy_id(copy),
+    let id = tracked.copy_id(copy);
+    let go = |(pod, own): (&Pod, &OwnPod)| match own.delegated {
+        true => Action::Release(ReleasePod {
+            copy: id.clone(),
             pod: id_of(pod),
             resource_version: pod.resource_version.clone(),
-            node: pod
-                .own
-                .as_ref()
-                .map(|own| own.node.clone())
-                .unwrap_or_default(),
-        })
+            now,
+        }),
+        false => Action::Bind(BindPod {
+            copy: id.clone(),
+            pod: id_of(pod),
+            resource_version: pod.resource_version.clone(),
+            node: own.node.clone(),
+        }),
     };
-    unbound.into_iter().map(bind).collect()
+    held.into_iter().map(go).collect()
 }
 
-/// What the nodes hold now: allocatable minus every bound pod that has not ended.
+/// The pods that are not what their templates say, to be taken back: their tasks keep off the nodes for a while.
+fn surprises(
+    tracked: &Tracked,
+    copy: &Copy,
+    held: &[(&Pod, &OwnPod)],
+    room: &Room<'_>,
+    fits: bool,
+) -> Vec<Action> {
+    let Ok(batch) = &tracked.batch else {
+        return Vec::new();
+    };
+    let ours = held.iter().filter(|(_, own)| !own.delegated);
+    let surprise = |(pod, own): &(&Pod, &OwnPod)| {
+        let (node, _) = room.nodes.get(own.node.as_str())?;
+        let why = returned::surprise(&batch.tasks[copy.task], pod, own, node, fits)?;
+        let cause = (Reason::Unschedulable, format!("{}: {why}", own.node));
+        Some(Action::TakeBack(delegate::taken(
+            tracked, copy, pod, own, cause,
+        )))
+    };
+    ours.filter_map(surprise).collect()
+}
+
+/// Whether the task must keep off this node now: for kube-scheduler that is only advice, its own look counts.
+fn is_off(tracked: &Tracked, copy: &Copy, node: &str) -> bool {
+    let batch = tracked.batch.as_ref();
+    batch.is_ok_and(|batch| batch.tasks[copy.task].placement.off.contains(node))
+}
+
+/// What the nodes hold now: allocatable minus every pod that has not ended and is bound, has been made room for, or
+/// may be bound by kube-scheduler at any moment.
 struct Room<'a> {
     nodes: HashMap<&'a str, (&'a Node, Resources)>,
 }
@@ -170,7 +232,9 @@ impl<'a> Room<'a> {
             })
             .collect();
         for pod in observed.pods.iter().filter(|pod| !pod.is_finished()) {
-            let Some(name) = pod.node.as_deref() else {
+            let promised = pod.own.as_ref().filter(|own| own.is_released());
+            let promised = promised.map(|own| own.node.as_str());
+            let Some(name) = pod.holder().or(promised) else {
                 continue;
             };
             let overflows = nodes
@@ -184,20 +248,14 @@ impl<'a> Room<'a> {
     }
 
     /// Takes the room of all these pods on the nodes that they are meant for, or of none of them.
-    fn take(&mut self, pods: &[&Pod]) -> bool {
+    fn take(&mut self, pods: &[(&Pod, &OwnPod)]) -> bool {
         let mut taken: HashMap<&'a str, Resources> = HashMap::new();
-        for pod in pods {
-            let meant = pod
-                .own
-                .as_ref()
-                .map(|own| (own.node.as_str(), own.placement.as_ref()));
-            let Some((name, placement)) = meant else {
+        for (pod, own) in pods {
+            let Some((&key, (node, free))) = self.nodes.get_key_value(own.node.as_str()) else {
                 return false;
             };
-            let Some((&key, (node, free))) = self.nodes.get_key_value(name) else {
-                return false;
-            };
-            let admitted = placement.is_some_and(|rules| constraint::admits(rules, node).is_ok());
+            let rules = own.placement.as_ref();
+            let admitted = rules.is_some_and(|rules| constraint::admits(rules, node).is_ok());
             let left = taken.entry(key).or_insert_with(|| free.clone());
             if !admitted || !left.holds(&pod.requests) || left.subtract(&pod.requests).is_err() {
                 return false;

@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::pin::pin;
 use super::track::{Copy, Tracked};
-use crate::api::{GROUP, SCHEDULER_NAME, TaskSpec, annotation, label};
+use crate::api::{
+    GROUP, KUBE_SCHEDULER, SCHEDULER_NAME, SCHEDULING_GATE, TaskSpec, annotation, label,
+};
 use crate::cluster::pod::PredictedMillis;
 use crate::cluster::quantity;
 use crate::model::{MEMORY, Resources, Task, is_extended};
@@ -39,6 +42,12 @@ pub struct Intent<'a> {
     pub predicted: PredictedMillis,
     /// Whether the plain name was taken by a stranger.
     pub name_taken: bool,
+    /// Whether kube-scheduler binds it.
+    pub delegated: bool,
+    /// How often in a row the copy was rejected, lost or set back.
+    pub rejections: u32,
+    /// What kube-scheduler said of the place that was tried before.
+    pub setback: Option<&'a str>,
 }
 
 /// `<batch>-<task>-<copy>-<attempt>`, for gangs `-<worker>` behind; with a hash where that is too
@@ -71,7 +80,13 @@ fn fnv(text: &str) -> u64 {
 pub fn pod(intent: &Intent<'_>) -> Value {
     let template = &intent.spec.template.0;
     let mut spec = template["spec"].clone();
-    spec["schedulerName"] = json!(SCHEDULER_NAME);
+    if intent.delegated {
+        spec["schedulerName"] = json!(KUBE_SCHEDULER);
+        spec["schedulingGates"] = json!([{"name": SCHEDULING_GATE}]);
+        pin(&mut spec, intent.node);
+    } else {
+        spec["schedulerName"] = json!(SCHEDULER_NAME);
+    }
     spec["restartPolicy"] = json!("Never");
     if let Some(class) = &intent.spec.priority_class_name {
         spec["priorityClassName"] = json!(class);
@@ -128,9 +143,12 @@ fn annotations(intent: &Intent<'_>) -> Map<String, Value> {
         (annotation::PREDICTED, intent.predicted.write()),
         (annotation::WORKERS, intent.workers.to_string()),
         (annotation::FAILURES, intent.copy.failures.to_string()),
-        (annotation::REJECTIONS, intent.copy.rejections.to_string()),
+        (annotation::REJECTIONS, intent.rejections.to_string()),
     ];
     notes.extend(ours.map(|(key, value)| (key.to_owned(), json!(value))));
+    if let Some(said) = intent.setback {
+        notes.insert(annotation::UNSCHEDULABLE.to_owned(), json!(said));
+    }
     notes
 }
 
@@ -215,6 +233,7 @@ mod tests {
             sized: None,
             shape: PodShape::default(),
             placement: Placement::default(),
+            delegated: false,
             estimate: crate::model::Estimate {
                 read: exact(0),
                 process: exact(1000),

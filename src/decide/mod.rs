@@ -4,11 +4,15 @@
 mod adopt;
 mod attempt;
 mod conditions;
+mod delegate;
 mod group;
 mod launch;
 mod manifest;
+pub mod neighbours;
+mod pin;
 mod plan;
 mod ranges;
+mod returned;
 mod status;
 mod task_status;
 mod track;
@@ -17,7 +21,7 @@ mod track_tests;
 mod verdict;
 mod world;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +32,8 @@ use crate::model::{Batch, Earlier};
 use plan::Planned;
 use track::{State, Tracked};
 pub use world::{
-    Action, BindPod, CopyId, CreatePod, DeletePod, Event, Fact, ObjectId, Observed, Outcome,
-    Report, Search, World,
+    Action, BindPod, CopyId, CreatePod, DeletePod, Event, Fact, NewStatus, ObjectId, Observed,
+    Outcome, ReleasePod, Report, Search, TakeBack, World,
 };
 
 /// How long a copy whose pod the API server refused waits for the next try; doubled from time to time.
@@ -44,8 +48,12 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Memory {
     /// Manifests that were read, by UID, with their generation.
     intakes: HashMap<String, Intake>,
-    /// Pods that the API server refused.
+    /// Pods that the API server refused, or that kube-scheduler could not bind.
     refusals: HashMap<CopyId, Refusal>,
+    /// Nodes on which kube-scheduler could not bind pods of a task.
+    kept_off: delegate::KeptOff,
+    /// Tasks whose pods turned out to have rules that we do not know, by UID of the batch and name.
+    beyond_us: BTreeSet<(String, String)>,
     /// Copies whose end was noted.
     ended: HashSet<CopyId>,
     /// What the newest plan depended on.
@@ -60,9 +68,10 @@ pub struct Memory {
 
 type Intake = (Option<i64>, Result<Arc<Batch>, Arc<Vec<Fault>>>);
 
-/// A pod that the API server refused.
+/// A pod that the API server refused, or that kube-scheduler could not bind.
 #[derive(Clone, Debug)]
 struct Refusal {
+    reason: Reason,
     message: String,
     until: Timestamp,
     count: u32,
@@ -166,7 +175,8 @@ fn succeeded<W: World>(
                 world.note(Fact::QueueWait { wait });
             }
         }
-        Action::Delete(_) | Action::DeleteBatch(_) => {}
+        Action::TakeBack(it) => memory.set_back(it, observed.now),
+        Action::Release(_) | Action::Delete(_) | Action::DeleteBatch(_) => {}
     }
 }
 
@@ -177,6 +187,7 @@ impl Memory {
             .saturating_mul(1 << (count - 1).min(10))
             .min(LONGEST_REFUSAL_DELAY);
         let refusal = Refusal {
+            reason: Reason::PodRejected,
             message: message.to_owned(),
             until: attempt::after(now, wait),
             count,
@@ -194,7 +205,12 @@ fn report(observed: &Observed, batches: &[Tracked], memory: &Memory) -> Report {
         let new = status::build(tracked, &memory.planned, observed.now);
         if tracked.object.status.as_ref() != Some(&new) {
             report.events.extend(conditions::events(tracked, &new));
-            report.statuses.push((tracked.id.clone(), new));
+            let version = tracked.object.metadata.resource_version.clone();
+            report.statuses.push(NewStatus {
+                batch: tracked.id.clone(),
+                resource_version: version.unwrap_or_default(),
+                status: new,
+            });
         }
     }
     report
@@ -212,7 +228,13 @@ fn wake(observed: &Observed, batches: &[Tracked], memory: &Memory, pace: Pace) -
         .map(|refusal| refusal.until)
         .filter(|until| *until > now);
     let rested = plan::resting(batches, now).into_values();
-    let next = moments.chain(refusals).chain(rested).min();
+    let delegated = batches.iter().filter_map(delegate::next_moment);
+    let next = moments
+        .chain(refusals)
+        .chain(rested)
+        .chain(delegated)
+        .chain(memory.next_try(now))
+        .min();
     let next = next.and_then(|time| Duration::try_from(time.duration_since(now)).ok());
     match pace {
         Pace::Again => Some(Duration::ZERO),

@@ -72,7 +72,13 @@ pub async fn replan<W: World>(
     let now = observed.now;
     let mut snapshot = snapshot::take(&observed.nodes, &observed.pods, now);
     rest_nodes(&mut snapshot, batches, now);
-    let fingerprint = fingerprint(observed, batches, &groups, &snapshot, &HashMap::new());
+    let fingerprint = fingerprint(
+        (observed, memory),
+        batches,
+        &groups,
+        &snapshot,
+        &HashMap::new(),
+    );
     if memory.fingerprint == Some(fingerprint) {
         memory.planned.launches.clear();
         return;
@@ -117,8 +123,9 @@ pub async fn replan<W: World>(
         planned.adopt(group, &answer);
     }
     planned.keep_told(&memory.planned, now);
+    planned.keep_setbacks(memory);
     memory.fingerprint = Some(self::fingerprint(
-        observed,
+        (observed, memory),
         batches,
         &groups,
         &before,
@@ -197,7 +204,7 @@ pub fn millis_until(time: Timestamp, now: Timestamp) -> Millis {
 
 /// What a plan depends on, in one number. `launched` are copies that are about to have their pods.
 fn fingerprint(
-    observed: &Observed,
+    (observed, memory): (&Observed, &Memory),
     batches: &[Tracked],
     groups: &[Group<'_>],
     snapshot: &Snapshot,
@@ -211,6 +218,7 @@ fn fingerprint(
     for name in resting(batches, observed.now).keys() {
         name.hash(&mut hasher);
     }
+    memory.kept_off_now(observed.now).hash(&mut hasher);
     // Pods whose batch is gone already still hold what they hold.
     let mut live: Vec<(CopyId, u32, u32, String)> = Vec::new();
     for pod in observed.pods.iter().filter(|pod| !pod.is_finished()) {

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::delegate;
 use super::plan::Planned;
 use super::ranges;
 use super::status::seconds;
 use super::track::{Copy, State, Tracked};
-use crate::api::{Actual, AssignmentStatus, Predicted, Reason, TaskPhase, TaskStatus};
+use crate::api::{Actual, AssignmentStatus, Binding, Predicted, Reason, TaskPhase, TaskStatus};
 use crate::cluster::pod::{OwnPod, PredictedMillis};
 use crate::cluster::{duration, quantity};
 use crate::model::{Millis, Resources};
@@ -87,7 +88,7 @@ fn details(tracked: &Tracked, copy: &Copy, planned: &Planned, failed: bool) -> T
         State::Waiting { cause, .. } => {
             waiting(tracked, copy, planned, cause.as_ref(), &mut status)
         }
-        State::Starting => Some((Reason::Starting, "its containers do not run yet".to_owned())),
+        State::Starting => Some((Reason::Starting, starting(copy))),
         State::Ending { .. } => Some((
             Reason::Starting,
             "pods of the last attempt must go first".to_owned(),
@@ -98,12 +99,34 @@ fn details(tracked: &Tracked, copy: &Copy, planned: &Planned, failed: bool) -> T
         }
         State::Running | State::Succeeded => None,
     };
+    // What kube-scheduler said of another place stays to be read for as long as the attempt lives.
+    let setback = copy.own().and_then(|own| own.setback.as_ref());
+    let setback = setback.filter(|_| copy.state == State::Running);
     if failed && matches!(copy.state, State::Waiting { .. }) {
         status.phase = TaskPhase::Skipped;
     }
     status.reason = words.as_ref().map(|(reason, _)| reason.to_string());
-    status.message = words.map(|(_, message)| message.chars().take(LONGEST_TEXT).collect());
+    let message = words.map(|(_, message)| message);
+    let message = message.or(setback.map(|said| format!("tried before, {said}")));
+    status.message = message.map(|message| message.chars().take(LONGEST_TEXT).collect());
     status
+}
+
+/// What a copy waits for whose pods exist.
+fn starting(copy: &Copy) -> String {
+    let unbound = copy.pods.iter().find(|pod| pod.node.is_none());
+    let own = unbound
+        .and_then(|pod| pod.own.as_ref())
+        .filter(|own| own.delegated);
+    let mut text = match own {
+        Some(own) if own.unschedulable.is_some() => delegate::words(own),
+        Some(own) => format!("{}: kube-scheduler is to bind it", own.node),
+        None => "its containers do not run yet".to_owned(),
+    };
+    if let Some(said) = copy.own().and_then(|own| own.setback.as_ref()) {
+        text += &format!("; tried before, {said}");
+    }
+    text
 }
 
 /// Why the copy waits; and, where the plan has one, its planned start.
@@ -202,6 +225,7 @@ fn assignment(tracked: &Tracked, copy: &Copy, own: &OwnPod) -> AssignmentStatus 
             .map(|(_, requests)| written(requests))
             .unwrap_or_default(),
         workers: own.workers.into(),
+        binding: own.delegated.then(|| Binding::Delegate.to_string()),
     }
 }
 

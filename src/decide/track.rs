@@ -1,15 +1,16 @@
 //! What state each copy of each task is in, from its pods, and from what the status remembers of copies
 //! that have ended: finished pods may be deleted by anybody.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::attempt::{judge, rejection};
+use super::neighbours::Neighbours;
 use super::world::{CopyId, ObjectId, Observed};
 use super::{Memory, ranges};
-use crate::api::{Fault, Reason, TaskBatch, TaskSpec};
+use crate::api::{Binding, Fault, Reason, TaskBatch, TaskSpec};
 use crate::cluster::intake;
 use crate::cluster::pod::{OwnPod, Pod};
 use crate::model::Batch;
@@ -128,12 +129,28 @@ pub fn track(observed: &Observed, memory: &mut Memory) -> Vec<Tracked> {
         }
     }
     memory.forget_batches(&observed.batches);
+    memory.forget_rests(observed.now);
+    let neighbours = Neighbours::of(observed);
     let mut batches: Vec<Tracked> = observed
         .batches
         .iter()
         .map(|object| {
             let id = id_of(object);
             let batch = memory.intake(object);
+            let batch = batch.map(|batch| {
+                let off = |task: &TaskSpec| {
+                    let mut off = neighbours.off(&id.namespace, task, &id.name);
+                    off.extend(
+                        memory
+                            .refused_on(&id.uid, &task.name, observed.now)
+                            .cloned(),
+                    );
+                    off
+                };
+                let auto = object.spec.binding == Binding::Auto;
+                let beyond_us = |task: &TaskSpec| auto && memory.is_beyond_us(&id.uid, &task.name);
+                as_of_now(object, batch, off, beyond_us)
+            });
             let pods = pods_of.remove(id.uid.as_str()).unwrap_or_default();
             let copies = match &batch {
                 Ok(batch) => track_copies(object, batch, &pods, observed.now),
@@ -149,6 +166,29 @@ pub fn track(observed: &Observed, memory: &mut Memory) -> Vec<Tracked> {
         .collect();
     batches.sort_by_key(|tracked| (created(&tracked.object), tracked.id.clone()));
     batches
+}
+
+/// The batch, its tasks held off nodes or left to kube-scheduler.
+fn as_of_now(
+    object: &TaskBatch,
+    batch: Arc<Batch>,
+    off: impl Fn(&TaskSpec) -> BTreeSet<String>,
+    beyond_us: impl Fn(&TaskSpec) -> bool,
+) -> Arc<Batch> {
+    let tasks = object.spec.tasks.iter();
+    let now: Vec<_> = tasks.map(|task| (off(task), beyond_us(task))).collect();
+    if now
+        .iter()
+        .all(|(off, beyond_us)| off.is_empty() && !beyond_us)
+    {
+        return batch;
+    }
+    let mut narrowed = Batch::clone(&batch);
+    for (task, (off, beyond_us)) in narrowed.tasks.iter_mut().zip(now) {
+        task.placement.off = off;
+        task.delegated |= beyond_us;
+    }
+    Arc::new(narrowed)
 }
 
 /// Name and UID of a batch.
@@ -189,8 +229,11 @@ impl Memory {
     }
 
     fn forget_batches(&mut self, batches: &[Arc<TaskBatch>]) {
-        if self.intakes.len() <= batches.len() && self.refusals.is_empty() && self.ended.is_empty()
-        {
+        let nothing_else = self.refusals.is_empty()
+            && self.kept_off.is_empty()
+            && self.beyond_us.is_empty()
+            && self.ended.is_empty();
+        if self.intakes.len() <= batches.len() && nothing_else {
             return;
         }
         let live: HashSet<&str> = batches
@@ -200,6 +243,10 @@ impl Memory {
         self.intakes.retain(|uid, _| live.contains(uid.as_str()));
         self.refusals
             .retain(|copy, _| live.contains(copy.batch_uid.as_str()));
+        self.beyond_us
+            .retain(|(uid, _)| live.contains(uid.as_str()));
+        self.kept_off
+            .retain(|(uid, _), _| live.contains(uid.as_str()));
         self.ended
             .retain(|copy| live.contains(copy.batch_uid.as_str()));
     }

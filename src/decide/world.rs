@@ -34,6 +34,10 @@ pub enum Action {
     Create(CreatePod),
     /// Bind a pod to a node.
     Bind(BindPod),
+    /// Lift the gate of a pod, so that kube-scheduler binds it.
+    Release(ReleasePod),
+    /// Delete a pod that cannot be bound, unless kube-scheduler has done so meanwhile.
+    TakeBack(TakeBack),
     /// Delete a pod.
     Delete(DeletePod),
     /// Delete a batch, its pods after it.
@@ -88,6 +92,39 @@ pub struct BindPod {
     pub node: String,
 }
 
+/// A pod to let kube-scheduler at. UID and resource version are preconditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleasePod {
+    /// The copy that it is for.
+    pub copy: CopyId,
+    /// The pod.
+    pub pod: ObjectId,
+    /// Resource version that was checked.
+    pub resource_version: String,
+    /// Now, to be noted on the pod.
+    pub now: Timestamp,
+}
+
+/// A pod that kube-scheduler cannot bind, or that we may not. UID and resource version are preconditions: a pod that it
+/// has bound in the last moment stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakeBack {
+    /// The copy that it is for.
+    pub copy: CopyId,
+    /// The pod.
+    pub pod: ObjectId,
+    /// Resource version that was looked at.
+    pub resource_version: String,
+    /// The node that it is meant for.
+    pub node: String,
+    /// `Unschedulable` there, or `UnsupportedTemplate` where it has a rule that we do not know.
+    pub reason: Reason,
+    /// The same in words; for kube-scheduler's, of which node.
+    pub message: String,
+    /// How often in a row the copy has been set back, this time included.
+    pub count: u32,
+}
+
 /// A pod to delete. UID and resource version are preconditions: a pod that has ended meanwhile stays, since
 /// nothing else tells how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,9 +162,21 @@ pub enum Outcome {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Statuses that differ from the observed ones.
-    pub statuses: Vec<(ObjectId, TaskBatchStatus)>,
+    pub statuses: Vec<NewStatus>,
     /// What is worth an event.
     pub events: Vec<Event>,
+}
+
+/// A status to write. UID and resource version are preconditions: the status also remembers which copies have ended,
+/// and a writer that has not seen the newest one would forget some.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewStatus {
+    /// The batch.
+    pub batch: ObjectId,
+    /// Resource version of the batch from which the status was made.
+    pub resource_version: String,
+    /// The whole status.
+    pub status: TaskBatchStatus,
 }
 
 /// Something worth telling, about a batch.

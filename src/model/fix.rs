@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::host_port::{is_host_port, shown};
 use super::{CPU, PODS, Resources, Taint, is_extended};
 
 /// The smallest change with which a copy would fit: applied it fits, one step less it does not. A step is one
@@ -173,6 +174,9 @@ const BINARY: [(&str, u32); 6] = [
 
 /// Writes an amount as a Kubernetes quantity that reads back as the same amount.
 pub fn quantity(resource: &str, amount: i64) -> String {
+    if is_host_port(resource) {
+        return shown(amount).to_string();
+    }
     if resource == CPU {
         return match amount % 1000 {
             0 => (amount / 1000).to_string(),

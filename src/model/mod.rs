@@ -7,6 +7,7 @@ mod earlier;
 mod exact;
 mod fix;
 mod fraction;
+pub mod host_port;
 mod node;
 mod plan;
 mod problem;
@@ -24,8 +25,8 @@ pub use problem::{Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Run};
 pub use reason::Reason;
 pub use resources::{CPU, MEMORY, Overflow, PODS, Resources, is_extended};
 pub use task::{
-    Algorithm, Batch, Estimate, Expression, Goal, NodeSelectorTerm, Operator, Placement, PodShape,
-    Range, Scaling, Task, Toleration, Unit, Workers,
+    Algorithm, Batch, Binding, Estimate, Expression, Goal, NAME_FIELD, NodeSelectorTerm, Operator,
+    Placement, PodShape, Range, Scaling, Task, Toleration, Unit, Workers,
 };
 
 /// A point in time or a length of time, in milliseconds. Plan time 0 is now.

@@ -9,7 +9,7 @@ pub enum Reason {
     Valid,
     /// The spec is wrong; the message names field, value and what would be right.
     InvalidSpec,
-    /// The pod template asks for something that TaskBatch does not honour yet.
+    /// The pod template has a rule that `binding: Direct` does not honour.
     UnsupportedTemplate,
     /// A plan was made and verified.
     PlanFound,
@@ -35,6 +35,8 @@ pub enum Reason {
     NodeRejected,
     /// The API server refused the pod.
     PodRejected,
+    /// kube-scheduler could not bind the pod on the chosen node; another place is looked for.
+    Unschedulable,
     /// The pod is created or bound, its containers do not run yet.
     Starting,
     /// Pods run.
@@ -59,7 +61,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and metrics.
-    pub const ALL: [Reason; 25] = [
+    pub const ALL: [Reason; 26] = [
         Reason::Valid,
         Reason::InvalidSpec,
         Reason::UnsupportedTemplate,
@@ -75,6 +77,7 @@ impl Reason {
         Reason::RetryBackoff,
         Reason::NodeRejected,
         Reason::PodRejected,
+        Reason::Unschedulable,
         Reason::Starting,
         Reason::PodsRunning,
         Reason::NothingRunning,
@@ -105,6 +108,7 @@ impl Reason {
             Reason::RetryBackoff => "RetryBackoff",
             Reason::NodeRejected => "NodeRejected",
             Reason::PodRejected => "PodRejected",
+            Reason::Unschedulable => "Unschedulable",
             Reason::Starting => "Starting",
             Reason::PodsRunning => "PodsRunning",
             Reason::NothingRunning => "NothingRunning",

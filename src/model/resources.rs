@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::host_port;
+
 /// CPU, in thousandths of a core.
 pub const CPU: &str = "cpu";
 /// Memory, in bytes.
@@ -30,6 +32,12 @@ impl Resources {
     /// The amount of one resource, 0 where it is absent.
     pub fn get(&self, name: &str) -> i64 {
         self.0.get(name).copied().unwrap_or(0)
+    }
+
+    /// How much room there is of one resource, if these amounts are what a node has or has left: nodes have host
+    /// ports without listing them.
+    pub fn room(&self, name: &str) -> i64 {
+        self.get(name).saturating_add(host_port::unlisted(name))
     }
 
     /// Whether the resource is named at all, be it with 0.
@@ -87,7 +95,7 @@ impl Resources {
     pub fn holds(&self, demand: &Resources) -> bool {
         demand
             .iter()
-            .all(|(name, amount)| amount <= 0 || amount <= self.get(name))
+            .all(|(name, amount)| amount <= 0 || amount <= self.room(name))
     }
 
     fn combine(

@@ -1,6 +1,6 @@
 //! A batch as its user means it, read once from the manifest and valid from then on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -142,6 +142,36 @@ impl Algorithm {
     ];
 }
 
+/// Who binds the pods of a batch.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum Binding {
+    /// TaskBatch where it honours every rule of the template, else kube-scheduler.
+    #[default]
+    Auto,
+    /// TaskBatch; a template with a rule that it does not honour is refused.
+    Direct,
+    /// kube-scheduler, on the node that TaskBatch chose.
+    Delegate,
+}
+
+impl Binding {
+    /// Every choice.
+    pub const ALL: [Binding; 3] = [Binding::Auto, Binding::Direct, Binding::Delegate];
+}
+
 /// Writes a choice by the name of its variant, and reads it back.
 macro_rules! named_choice {
     ($kind:ident) => {
@@ -168,6 +198,7 @@ macro_rules! named_choice {
 }
 named_choice!(Goal);
 named_choice!(Algorithm);
+named_choice!(Binding);
 
 /// A batch of tasks.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,6 +234,8 @@ pub struct Task {
     pub shape: PodShape,
     /// Where its pods may go.
     pub placement: Placement,
+    /// Whether kube-scheduler binds its pods.
+    pub delegated: bool,
     /// How long it is expected to take.
     pub estimate: Estimate,
     /// How many pods run it together.
@@ -244,17 +277,16 @@ impl Range {
 }
 
 /// What a pod requests besides the sized container, so that
-/// `effective = overlay(max(container + beside, init_peak), pod_level) + overhead`, and one pod.
+/// `effective = overlay(max(container + beside, init_peak), pod_level)`, and one pod. The overhead of the runtime class
+/// is in each part.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PodShape {
-    /// Sum of the other containers and of the sidecars.
+    /// Sum of the other containers and of the sidecars, and the host ports.
     pub beside: Resources,
     /// Peak of the init phase.
     pub init_peak: Resources,
     /// Pod-level requests, which take the place of the sum for cpu, memory and huge pages.
     pub pod_level: Resources,
-    /// Overhead of the runtime class.
-    pub overhead: Resources,
 }
 
 impl PodShape {
@@ -264,7 +296,6 @@ impl PodShape {
         total.add(&self.beside)?;
         total.raise_to(&self.init_peak);
         total.overlay(&self.pod_level);
-        total.add(&self.overhead)?;
         total.set(PODS, 1);
         Ok(total)
     }
@@ -273,13 +304,20 @@ impl PodShape {
 /// Hard rules of the pod template on where it may run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Placement {
+    /// The node that the pod already names.
+    pub node: Option<String>,
     /// Labels that the node must have.
     pub node_selector: BTreeMap<String, String>,
     /// Required node affinity: one of the terms must match; `None` asks nothing.
     pub required: Option<Vec<NodeSelectorTerm>>,
     /// Tolerations.
     pub tolerations: Vec<Toleration>,
+    /// Names of nodes to keep off for now.
+    pub off: BTreeSet<String>,
 }
+
+/// The only field of a node that can be selected by.
+pub const NAME_FIELD: &str = "metadata.name";
 
 /// One alternative of a required node affinity: all its expressions must match; an empty one matches nothing.
 #[derive(Clone, Debug, Default, PartialEq)]

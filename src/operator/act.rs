@@ -14,9 +14,10 @@ use super::caches::Caches;
 use super::call::{Answer, Content, send};
 use super::kept::Delivered;
 use super::lease::Freshness;
-use crate::cluster::ledger::Key;
+use crate::api::{SCHEDULING_GATE, annotation};
+use crate::cluster::ledger::{self, Key};
 use crate::cluster::pod::Pod;
-use crate::decide::{Action, BindPod, CopyId, CreatePod, DeletePod, ObjectId, Outcome};
+use crate::decide::{Action, BindPod, CopyId, CreatePod, ObjectId, Outcome, ReleasePod};
 
 /// How many writes are under way at once.
 const AT_ONCE: usize = 32;
@@ -48,17 +49,18 @@ impl Writer<'_> {
         match action {
             Action::Create(create) => self.create(create).await,
             Action::Bind(bind) => self.bind(bind).await,
-            Action::Delete(delete) => self.delete(delete).await,
+            Action::Release(release) => self.release(release).await,
+            Action::TakeBack(it) => self.delete(&it.pod, &it.resource_version).await,
+            Action::Delete(it) => self.delete(&it.pod, &it.resource_version).await,
             Action::DeleteBatch(batch) => self.delete_batch(batch).await,
         }
     }
 
     async fn create(&self, create: &CreatePod) -> Outcome {
         let path = pods(&create.batch.namespace);
-        match self
-            .write("POST", &path, Content::json(&create.manifest))
-            .await
-        {
+        let mut manifest = create.manifest.clone();
+        manifest["metadata"]["annotations"][annotation::LEADER] = json!(self.leader());
+        match self.write("POST", &path, Content::json(&manifest)).await {
             Answer::Accepted(body) => self.claim(create, &body),
             Answer::Conflict(status) if status.reason == "AlreadyExists" => {
                 self.adopt(create).await
@@ -142,12 +144,62 @@ impl Writer<'_> {
         }
     }
 
-    async fn delete(&self, delete: &DeletePod) -> Outcome {
-        let pod = &delete.pod;
+    /// Writes our revision on a pod of an earlier leader, which gives it another version. `Err`: it may still have the
+    /// old one. A pod that is gone or changes meanwhile is seen again.
+    pub async fn take_over(&self, pod: &Pod) -> Result<(), String> {
         let path = format!("{}/{}", pods(&pod.namespace), pod.name);
-        let version = Some(delete.resource_version.as_str());
+        let patch = json!({"metadata": {
+            "uid": pod.uid,
+            "annotations": {annotation::LEADER: self.leader()},
+        }});
+        match self.write("PATCH", &path, Content::merge(&patch)).await {
+            Answer::Accepted(body) => {
+                self.now_is(&body);
+                Ok(())
+            }
+            Answer::Missing => {
+                let (key, uid) = (ledger::key(pod), pod.uid.clone());
+                self.caches
+                    .ledger(|ledger| ledger.absent(key, uid, Timestamp::now()));
+                Ok(())
+            }
+            Answer::Conflict(status) => Err(status.message),
+            Answer::Refused(why) | Answer::Unclear { why, .. } => Err(why),
+        }
+    }
+
+    fn leader(&self) -> String {
+        self.freshness.revision().to_string()
+    }
+
+    /// Takes our gate away and leaves those of others. Patches name what must not have changed by setting it.
+    async fn release(&self, release: &ReleasePod) -> Outcome {
+        let pod = &release.pod;
+        let path = format!("{}/{}", pods(&pod.namespace), pod.name);
+        let patch = json!({
+            "metadata": {
+                "uid": pod.uid,
+                "resourceVersion": release.resource_version,
+                "annotations": {annotation::RELEASED: release.now.to_string()},
+            },
+            "spec": {"schedulingGates": [{"$patch": "delete", "name": SCHEDULING_GATE}]},
+        });
+        match self.write("PATCH", &path, Content::merge(&patch)).await {
+            Answer::Accepted(body) => {
+                self.now_is(&body);
+                Outcome::Done
+            }
+            Answer::Conflict(_) | Answer::Missing => self.conflict(pod),
+            Answer::Refused(message) => refused(&release.copy, message),
+            Answer::Unclear { retry_after, .. } => self.unknown(key_of(pod), retry_after),
+        }
+    }
+
+    /// Deletes a pod, in this version only.
+    async fn delete(&self, pod: &ObjectId, version: &str) -> Outcome {
+        let path = format!("{}/{}", pods(&pod.namespace), pod.name);
         match self
-            .write("DELETE", &path, only(&pod.uid, version, None))
+            .write("DELETE", &path, only(&pod.uid, Some(version), None))
             .await
         {
             Answer::Accepted(_) => {
@@ -207,6 +259,16 @@ impl Writer<'_> {
             };
         }
         send(self.client, method, path, Some(content)).await
+    }
+
+    /// The pod is as the answer shows it; one that cannot be read is left to the watch.
+    fn now_is(&self, body: &Bytes) {
+        let read = serde_json::from_slice::<Delivered<Pod>>(body);
+        if let Some(pod) = read.ok().and_then(|pod| pod.reading.kept) {
+            let pod = std::sync::Arc::new(pod);
+            self.caches
+                .ledger(|ledger| ledger.present(pod, Timestamp::now()));
+        }
     }
 
     fn known(&self, pod: &ObjectId, note: impl FnOnce(&mut crate::cluster::ledger::Ledger, &Pod)) {

@@ -16,7 +16,7 @@ use crate::cluster::ledger::{Key, Ledger, revision};
 use crate::cluster::pod::Pod;
 use crate::cluster::snapshot::node_of;
 use crate::decide::{ObjectId, Observed};
-use crate::model::Node;
+use crate::model::{Node, Resources};
 
 /// The stores, and the ledger of our own writes beside them.
 pub struct Caches {
@@ -130,6 +130,13 @@ impl Caches {
         self.pods.lock().objects().get(key).cloned()
     }
 
+    /// Whether the watch has shown every write of ours to a pod. Then it has also shown everything that happened to
+    /// pods before them.
+    pub fn have_seen_our_writes(&self) -> bool {
+        let store = self.pods.lock();
+        self.ledger(|ledger| ledger.confirm(store.objects(), store.progress()))
+    }
+
     /// The reply to a status write: newer than what the watch has shown.
     pub fn wrote(&self, batch: TaskBatch) {
         let text = |part: &Option<String>| part.clone().unwrap_or_default();
@@ -186,8 +193,8 @@ impl Caches {
         (pods, closed)
     }
 
-    /// The nodes that may be used. Those that may not, but carry pods of ours, are there too, closed for
-    /// more: their pods are not lost.
+    /// The nodes that may be used. Those that may not, but carry pods of ours or pods that keep others away, are there
+    /// too, closed for more: the ones are not lost, and the others are heard in all of their zone.
     fn nodes(
         &self,
         pods: &[Arc<Pod>],
@@ -198,11 +205,12 @@ impl Caches {
             .iter()
             .filter_map(|batch| batch.metadata.uid.as_deref());
         let uids: BTreeSet<&str> = uids.collect();
-        let ours = pods.iter().filter(|pod| {
+        let minded = pods.iter().filter(|pod| {
             let owner = pod.own.as_ref().map(|own| own.batch_uid.as_str());
-            owner.is_some_and(|uid| uids.contains(uid)) && !pod.is_finished()
+            let is_ours = owner.is_some_and(|uid| uids.contains(uid));
+            (is_ours || !pod.repels.is_empty()) && !pod.is_finished()
         });
-        let carrying: BTreeSet<&str> = ours.filter_map(|pod| node_of(pod)).collect();
+        let carrying: BTreeSet<&str> = minded.filter_map(|pod| node_of(pod)).collect();
         let store = self.nodes.lock();
         let usable = |key: &Key, node: &Node| {
             !store.troubles().contains_key(key)
@@ -219,6 +227,8 @@ impl Caches {
             } else if carrying.contains(node.name.as_str()) {
                 let mut shut = Node::clone(node);
                 shut.unschedulable = true;
+                // Whatever a pod tolerates.
+                shut.allocatable = Resources::default();
                 nodes.push(Arc::new(shut));
             }
         }

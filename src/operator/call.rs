@@ -59,6 +59,11 @@ impl Content {
         Self::of("application/json-patch+json", value)
     }
 
+    /// A strategic merge patch, which knows the keys of the lists of a built-in kind.
+    pub fn merge(value: &impl serde::Serialize) -> Self {
+        Self::of("application/strategic-merge-patch+json", value)
+    }
+
     fn of(kind: &'static str, value: &impl serde::Serialize) -> Self {
         let bytes = serde_json::to_vec(value).unwrap_or_default();
         Self { kind, bytes }

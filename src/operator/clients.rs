@@ -7,6 +7,9 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+use super::fence;
+use super::lease::Freshness;
+
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -21,10 +24,18 @@ pub struct Access {
 
 /// A client for each use, each with its own connections.
 pub struct Clients {
-    /// For watches and writes.
+    /// For watches and lookups.
     pub cluster: Client,
     /// For the lease alone: no other call may delay a renewal.
     pub lease: Client,
+    config: Config,
+}
+
+impl Clients {
+    /// A client for the writes of a leader.
+    pub fn writes(&self, freshness: Freshness) -> Result<Client, AccessError> {
+        fence::client(&self.config, freshness).map_err(AccessError::Client)
+    }
 }
 
 /// Why there is no client.
@@ -50,7 +61,8 @@ impl Access {
         let client = |config| Client::try_from(config).map_err(AccessError::Client);
         Ok(Clients {
             cluster: client(config.clone())?,
-            lease: client(config)?,
+            lease: client(config.clone())?,
+            config,
         })
     }
 

@@ -3,6 +3,7 @@
 //! An object that cannot be read must stall nothing: it is delivered all the same, with the trouble.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::api::TaskBatch;
+use crate::cluster::binding::{self, Binder};
 use crate::cluster::ledger::Key;
 use crate::cluster::node;
 use crate::cluster::pod::{self, Pod};
@@ -66,7 +68,7 @@ impl Kept for Pod {
         let parsed = k8s::Pod::deserialize(&object).map_err(|error| error.to_string());
         match parsed.and_then(|pod| pod::read(&pod).map_err(|error| error.to_string())) {
             Ok(pod) if pod.is_finished() && pod.own.is_none() => Reading::nothing(),
-            Ok(pod) => Reading::good(pod),
+            Ok(pod) => Reading::good(judged(pod, &object["spec"])),
             Err(trouble) => match bare_pod(&object) {
                 Some(pod) if pod.is_finished() && pod.own.is_none() => Reading::nothing(),
                 Some(pod) if pod.is_finished() => Reading::good(pod),
@@ -85,6 +87,8 @@ impl Kept for Pod {
             uid,
             resource_version: _,
             node,
+            nominated,
+            repels,
             requests,
             phase,
             terminating,
@@ -93,8 +97,23 @@ impl Kept for Pod {
         } = self;
         (*uid == other.uid && *namespace == other.namespace && *name == other.name)
             && (*node == other.node && *phase == other.phase && *terminating == other.terminating)
-            && (*requests == other.requests && *created == other.created && *own == other.own)
+            && (*repels == other.repels
+                && *nominated == other.nominated
+                && *requests == other.requests
+                && *created == other.created
+                && *own == other.own)
     }
+}
+
+/// The pod, with the rule that keeps us from binding it ourselves, if it is ours to bind and has one.
+fn judged(mut pod: Pod, spec: &Value) -> Pod {
+    let open = pod.node.is_none() && !pod.is_finished();
+    if let Some(own) = pod.own.as_mut().filter(|own| open && !own.delegated)
+        && let Binder::Delegate(because) = binding::binder(spec, "spec")
+    {
+        Arc::make_mut(own).lacking = Some(because.to_string());
+    }
+    pod
 }
 
 /// The pod without its containers.
@@ -112,8 +131,16 @@ fn bare_pod(object: &Value) -> Option<Pod> {
             "annotations": meta["annotations"],
             "ownerReferences": meta["ownerReferences"],
         },
-        "spec": {"nodeName": object["spec"]["nodeName"], "containers": []},
-        "status": {"phase": object["status"]["phase"]},
+        "spec": {
+            "nodeName": object["spec"]["nodeName"],
+            "schedulerName": object["spec"]["schedulerName"],
+            "schedulingGates": object["spec"]["schedulingGates"],
+            "containers": [],
+        },
+        "status": {
+            "phase": object["status"]["phase"],
+            "nominatedNodeName": object["status"]["nominatedNodeName"],
+        },
     });
     pod::read(&k8s::Pod::deserialize(bare).ok()?).ok()
 }
@@ -302,6 +329,30 @@ mod tests {
         assert!(reading.trouble.is_some());
         let kept = reading.kept.expect("a pod");
         assert_eq!((kept.node.as_deref(), kept.uid.as_str()), (Some("n1"), "u"));
+    }
+
+    #[test]
+    fn a_rule_that_admission_added_to_a_pod_of_ours_is_named() {
+        let pod = |scheduler: &str, node: Value, added: &str| {
+            let mut pod = json!({
+                "metadata": {
+                    "name": "p", "namespace": "ns", "uid": "u",
+                    "labels": {"taskbatch.dev/task": "t", "taskbatch.dev/copy": "0", "taskbatch.dev/attempt": "0"},
+                    "annotations": {"taskbatch.dev/node": "n1"},
+                    "ownerReferences": [{"apiVersion": "taskbatch.dev/v1alpha1", "kind": "TaskBatch", "name": "b", "uid": "b", "controller": true}],
+                },
+                "spec": {"schedulerName": scheduler, "nodeName": node, "containers": [{"name": "c"}]},
+            });
+            pod["spec"][added] = json!([{"name": "x"}]);
+            let own = Pod::read(pod).kept.and_then(|pod| pod.own);
+            own.expect("a pod of ours").lacking.clone()
+        };
+        let open = Value::Null;
+        let said = pod("taskbatch", open.clone(), "fieldOfTomorrow").expect("a rule");
+        assert!(said.starts_with("spec.fieldOfTomorrow "), "{said}");
+        assert_eq!(pod("taskbatch", open.clone(), "tolerations"), None);
+        assert_eq!(pod("default-scheduler", open, "fieldOfTomorrow"), None);
+        assert_eq!(pod("taskbatch", json!("n1"), "fieldOfTomorrow"), None);
     }
 
     #[test]

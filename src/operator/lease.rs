@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease as Object, LeaseSpec};
@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::call::shown;
 use super::election::{Bid, Candidate, LEASE, RETRY, Record, Tenure, WRITABLE};
+use crate::cluster::ledger::revision;
 
 /// How long one call may take: several fit before the renew deadline.
 const CALL: Duration = Duration::from_secs(3);
@@ -191,15 +192,37 @@ pub struct Term {
 #[derive(Clone)]
 pub struct Freshness {
     origin: Instant,
+    /// The same moment by the clock on the wall, which goes on while a machine sleeps.
+    woken: SystemTime,
     /// When the last renewal that succeeded was sent, in ms since the origin.
     renewed: Arc<AtomicU64>,
+    revision: u64,
 }
 
 impl Freshness {
-    /// Whether the lease was renewed so lately that a write ends before anybody else can lead.
+    /// Whether the lease was renewed so lately that a write ends before anybody else can lead. A wall clock that is
+    /// set forward closes it until the next renewal, which does no harm.
     pub fn may_write(&self) -> bool {
         let renewed = Duration::from_millis(self.renewed.load(Ordering::Acquire));
-        self.origin.elapsed().saturating_sub(renewed) < WRITABLE
+        let slept = self.woken.elapsed().unwrap_or_default();
+        let now = self.origin.elapsed().max(slept);
+        now.saturating_sub(renewed) < WRITABLE
+    }
+
+    /// The revision of the cluster at which the lease was won: larger than that of any leader before.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// One whose lease was renewed so long ago.
+    #[cfg(test)]
+    pub fn renewed_ago(age: Duration) -> Self {
+        Self {
+            origin: Instant::now(),
+            woken: SystemTime::now() - age,
+            renewed: Arc::default(),
+            revision: 1,
+        }
     }
 
     fn renew(&self, at: Duration) {
@@ -213,7 +236,9 @@ impl Term {
         info!(lease = lease.name, identity = lease.identity, "leading");
         let freshness = Freshness {
             origin: lease.origin,
+            woken: SystemTime::now() - lease.origin.elapsed(),
             renewed: Arc::default(),
+            revision: revision(&tenure.record().version).unwrap_or_default(),
         };
         freshness.renew(tenure.renewed());
         let (tell, lost) = watch::channel(None);

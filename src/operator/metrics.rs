@@ -35,6 +35,8 @@ pub struct Metrics {
     tasks_shown: Mutex<BTreeSet<Labels<2>>>,
     creates: Family<Labels<1>, Counter>,
     binds: Family<Labels<1>, Counter>,
+    releases: Family<Labels<1>, Counter>,
+    take_backs: Family<Labels<1>, Counter>,
     deletes: Family<Labels<1>, Counter>,
     queue_wait: Histogram,
     prediction_error: Histogram,
@@ -56,6 +58,8 @@ impl Default for Metrics {
             tasks_shown: Mutex::default(),
             creates: Family::default(),
             binds: Family::default(),
+            releases: Family::default(),
+            take_backs: Family::default(),
             deletes: Family::default(),
             // Waits reach from a moment to days: 0.1 s to 4.8 days.
             queue_wait: Histogram::new(powers(0.1, 4.0, 12)),
@@ -103,6 +107,10 @@ impl Metrics {
         );
         all.register("creates", "Pods to create, by result", self.creates.clone());
         all.register("binds", "Pods to bind, by result", self.binds.clone());
+        let help = "Pods to leave to kube-scheduler, by result";
+        all.register("releases", help, self.releases.clone());
+        let help = "Pods to take back from kube-scheduler, by result";
+        all.register("take_backs", help, self.take_backs.clone());
         all.register("deletes", "Pods to delete, by result", self.deletes.clone());
         let help = "Time from the creation of a batch to the binding of a copy";
         all.register("queue_wait_seconds", help, self.queue_wait.clone());
@@ -144,6 +152,8 @@ impl Metrics {
         let family = match action {
             Action::Create(_) => &self.creates,
             Action::Bind(_) => &self.binds,
+            Action::Release(_) => &self.releases,
+            Action::TakeBack(_) => &self.take_backs,
             Action::Delete(_) => &self.deletes,
             Action::DeleteBatch(_) => return,
         };

@@ -7,7 +7,7 @@
 //! caches    all stores and the ledger of our own writes: what a round observes
 //! act       actions become requests, answers become outcomes
 //! report    statuses and events
-//! election  who leads, purely; lease does what it says
+//! election  who leads, purely; lease does what it says; fence stops what it forbids
 //! world     all of this as the `World` of the loop
 //! ```
 
@@ -16,6 +16,7 @@ mod caches;
 mod call;
 mod clients;
 mod election;
+mod fence;
 mod health;
 mod http;
 mod kept;
@@ -114,7 +115,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         identity,
         ..
     } = &config;
-    let lease = Lease::new(clients.lease, lease_namespace, lease_name, identity);
+    let lease = Lease::new(clients.lease.clone(), lease_namespace, lease_name, identity);
     let standing_by = || health.is_ready_now();
     let Some(term) = lease.win(&stop, standing_by).await else {
         return Ok(());
@@ -129,6 +130,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         term.version(),
     );
     let live = Live {
+        writes: clients.writes(term.freshness())?,
         client: clients.cluster,
         caches: Arc::new(caches),
         freshness: term.freshness(),

@@ -16,8 +16,9 @@ use super::act::batch_path;
 use super::caches::Caches;
 use super::call::{Answer, Content, send};
 use super::kept::Delivered;
-use crate::api::{TaskBatch, TaskBatchStatus};
-use crate::decide::{Event, ObjectId};
+use super::lease::Freshness;
+use crate::api::TaskBatch;
+use crate::decide::{Event, NewStatus, ObjectId};
 
 /// How many statuses or events are under way at once.
 const AT_ONCE: usize = 16;
@@ -34,6 +35,8 @@ const REFUSED: Duration = Duration::from_secs(60);
 pub struct Reporter<'a> {
     /// Must not retry by itself.
     pub client: &'a Client,
+    /// Whether we lead.
+    pub freshness: &'a Freshness,
     /// Where the replies go.
     pub caches: &'a Caches,
     /// The name of this process, on events.
@@ -43,13 +46,10 @@ pub struct Reporter<'a> {
 impl Reporter<'_> {
     /// Writes the statuses. Returns the batches whose status could not be written, and how long to wait before
     /// the next try; a later round makes the status anew, since it will still differ from what the cluster holds.
-    pub async fn statuses(
-        &self,
-        statuses: Vec<(ObjectId, TaskBatchStatus)>,
-    ) -> Vec<(ObjectId, Duration)> {
-        let writes = stream::iter(statuses).map(|(batch, status)| async move {
-            let again = self.status(&batch, &status).await;
-            again.map(|wait| (batch, wait))
+    pub async fn statuses(&self, statuses: Vec<NewStatus>) -> Vec<(ObjectId, Duration)> {
+        let writes = stream::iter(statuses).map(|new| async move {
+            let again = self.status(&new).await;
+            again.map(|wait| (new.batch, wait))
         });
         let again = writes
             .buffer_unordered(AT_ONCE)
@@ -57,10 +57,19 @@ impl Reporter<'_> {
         again.collect().await
     }
 
-    /// Replaces the whole status of exactly this batch: the uid is a precondition.
-    async fn status(&self, batch: &ObjectId, status: &TaskBatchStatus) -> Option<Duration> {
+    /// Replaces the whole status of exactly this batch in exactly this version.
+    async fn status(&self, new: &NewStatus) -> Option<Duration> {
+        let NewStatus {
+            batch,
+            resource_version,
+            status,
+        } = new;
+        if !self.freshness.may_write() {
+            return Some(AGAIN);
+        }
         let patch = json!([
             {"op": "test", "path": "/metadata/uid", "value": batch.uid},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version},
             {"op": "add", "path": "/status", "value": status},
         ]);
         let path = format!("{}/status", batch_path(batch));
@@ -111,6 +120,9 @@ impl Reporter<'_> {
 
     async fn event(&self, event: &Event) {
         let namespace = &event.batch.namespace;
+        if !self.freshness.may_write() {
+            return;
+        }
         let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
         let content = Content::json(&self.object(event));
         let answer = send(self.client, "POST", &path, Some(content)).await;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use kube::Client;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -30,8 +31,12 @@ use crate::solver::{self, Budget, Improvement, Options};
 const STEP: Duration = Duration::from_secs(120);
 /// How long a search may take, whatever its batch asks for: all other batches wait meanwhile.
 const LONGEST_SEARCH: Duration = Duration::from_secs(300);
-/// How many pods are looked up at once.
+/// How many pods are looked up or taken over at once.
 const LOOKUPS: usize = 16;
+/// How long changes gather before we look whether they are ours.
+const GATHER: Duration = Duration::from_millis(2);
+/// How long to wait for a change before we look all the same.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Why a round could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +55,20 @@ pub enum Unseen {
         /// Why not.
         why: String,
     },
+    /// A pod that an earlier leader left cannot be made ours.
+    #[error("a pod of an earlier leader cannot be taken over: {why}")]
+    NotTakenOver {
+        /// Why not.
+        why: String,
+    },
 }
 
 /// A real cluster.
 pub struct Live {
-    /// For reads and writes.
+    /// For lookups.
     pub client: Client,
+    /// For writes: cut off once we may not lead any more.
+    pub writes: Client,
     /// What is known of the cluster.
     pub caches: Arc<Caches>,
     /// Whether we lead.
@@ -88,10 +101,15 @@ impl World for Live {
             }
         }
         self.health.is_ready_now();
-        self.caches.are_fresh()?;
-        self.settle().await?;
+        self.catch_up().await?;
         self.tell_unreadable();
         self.health.works(STEP);
+        let observed = self.caches.observe(Timestamp::now());
+        let left = left_by_others(&observed, self.freshness.revision());
+        if left.is_empty() {
+            return Ok(observed);
+        }
+        self.take_over(&left).await?;
         Ok(self.caches.observe(Timestamp::now()))
     }
 
@@ -120,12 +138,7 @@ impl World for Live {
     async fn act(&mut self, actions: &[Action]) -> Vec<Outcome> {
         self.health
             .works(STEP + Duration::from_secs(actions.len() as u64));
-        let writer = Writer {
-            client: &self.client,
-            caches: &self.caches,
-            freshness: &self.freshness,
-        };
-        let outcomes = writer.act(actions).await;
+        let outcomes = self.writer().act(actions).await;
         self.pace.acted(&outcomes, Instant::now());
         outcomes
     }
@@ -139,14 +152,15 @@ impl World for Live {
             return;
         }
         let reporter = Reporter {
-            client: &self.client,
+            client: &self.writes,
+            freshness: &self.freshness,
             caches: &self.caches,
             instance: &self.instance,
         };
         // A change in between must not make us ask before a server that wants patience may be asked again.
         self.held.retain(|_, until| *until > Instant::now());
         let mut due = statuses;
-        due.retain(|(batch, _)| !self.held.contains_key(batch));
+        due.retain(|new| !self.held.contains_key(&new.batch));
         for (batch, wait) in reporter.statuses(due).await {
             self.held.insert(batch, Instant::now() + wait);
         }
@@ -167,6 +181,50 @@ impl World for Live {
 }
 
 impl Live {
+    /// Waits until the watch has shown all that we wrote, and until nothing that we wrote is in doubt. What is planned
+    /// and bound then stands on a view at least as new as our last write: a pod is bound on a view that is newer
+    /// than the pod itself.
+    async fn catch_up(&self) -> Result<(), Unseen> {
+        loop {
+            self.caches.are_fresh()?;
+            self.settle().await?;
+            if self.caches.have_seen_our_writes() {
+                return Ok(());
+            }
+            // A change that does not ring still moves the watch on, so we look again after a while.
+            tokio::select! {
+                () = self.caches.changed() => sleep(GATHER).await,
+                () = sleep(LOOK_AGAIN) => {}
+                () = self.stop.cancelled() => return Err(Unseen::Stopped),
+            }
+        }
+    }
+
+    /// Writes our revision on every pod that an earlier leader left unbound. After that its bindings fail, also
+    /// those that are still under way: they name the version of the pod that it has seen.
+    async fn take_over(&self, pods: &[Arc<Pod>]) -> Result<(), Unseen> {
+        let writer = self.writer();
+        let writes: Vec<_> = pods.iter().map(|pod| writer.take_over(pod)).collect();
+        let writes = stream::iter(writes).buffer_unordered(LOOKUPS);
+        match writes
+            .collect::<Vec<_>>()
+            .await
+            .into_iter()
+            .find_map(Result::err)
+        {
+            Some(why) => Err(Unseen::NotTakenOver { why }),
+            None => Ok(()),
+        }
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer {
+            client: &self.writes,
+            caches: &self.caches,
+            freshness: &self.freshness,
+        }
+    }
+
     /// Looks up every pod of which we do not know what became of our write.
     async fn settle(&self) -> Result<(), Unseen> {
         let due = self
@@ -233,6 +291,21 @@ impl Live {
             self.unreadable = found;
         }
     }
+}
+
+/// Our pods that may still be bound or let go to kube-scheduler, and that another leader wrote last.
+fn left_by_others(observed: &Observed, leader: u64) -> Vec<Arc<Pod>> {
+    let batches = observed.batches.iter();
+    let uids = batches.filter_map(|batch| batch.metadata.uid.as_deref());
+    let uids: BTreeSet<&str> = uids.collect();
+    let is_left = |pod: &&Arc<Pod>| {
+        let own = pod.own.as_ref().filter(|own| own.leader != leader);
+        own.is_some_and(|own| uids.contains(own.batch_uid.as_str()))
+            && pod.node.is_none()
+            && !pod.terminating
+            && !pod.is_finished()
+    };
+    observed.pods.iter().filter(is_left).cloned().collect()
 }
 
 /// Searches on the threads of the machine. An earlier plan is only where the search starts: what it promised
@@ -328,6 +401,8 @@ fn describe(action: &Action) -> (&'static str, &str, &str) {
     match action {
         Action::Create(it) => ("create", &it.batch.namespace, &it.name),
         Action::Bind(it) => ("bind", &it.pod.namespace, &it.pod.name),
+        Action::Release(it) => ("release", &it.pod.namespace, &it.pod.name),
+        Action::TakeBack(it) => ("take back", &it.pod.namespace, &it.pod.name),
         Action::Delete(it) => ("delete", &it.pod.namespace, &it.pod.name),
         Action::DeleteBatch(it) => ("delete batch", &it.namespace, &it.name),
     }

@@ -26,6 +26,8 @@ pub struct Options {
     pub seed: u64,
     /// What the clocks show at virtual time 0.
     pub start: Timestamp,
+    /// From the moment at which kube-scheduler may bind a pod until it has looked at it, in ms.
+    pub scheduling: Millis,
     /// From the admission of a pod to the start of its containers, in ms.
     pub startup: Millis,
     /// From the deletion of a running pod until it is gone, in ms.
@@ -46,6 +48,7 @@ impl Default for Options {
         Self {
             seed: 0,
             start: Timestamp::constant(1_767_225_600, 0),
+            scheduling: 0,
             startup: 0,
             stop: 0,
             whole_seconds: false,
@@ -91,6 +94,8 @@ pub struct Cluster {
 pub(super) enum Incoming {
     /// Somebody changes something.
     Edit(Edit),
+    /// kube-scheduler looks at a pod.
+    Schedule(ObjectId),
     /// The kubelet sees a pod that was bound to its node.
     Admit(ObjectId),
     /// The containers of a pod start.
@@ -229,6 +234,7 @@ impl Cluster {
             Incoming::Edit(edit) => self.edit(edit),
             Incoming::CollectOrphans => self.collect_orphans(),
             Incoming::CollectStranded => self.collect_stranded(),
+            Incoming::Schedule(id) => self.schedule_pod(&id),
             Incoming::Watch => {}
             Incoming::Late(action) => self.carry_out_unseen(&action),
             Incoming::Evict(node, loss) => self.evict(&node, loss),

@@ -8,7 +8,7 @@ use super::faults::Faults;
 use super::fixture::{act, batch, bind, cluster, create, delete, node, place, pod, stranger, told};
 use super::run::{End, poll_once, run};
 use crate::cluster::pod::PodPhase;
-use crate::decide::{Action, Memory, Outcome, Report, World};
+use crate::decide::{Action, Memory, NewStatus, Outcome, Report, World};
 use crate::model::Millis;
 
 /// An hour.
@@ -366,7 +366,11 @@ fn a_status_that_says_nothing_new_changes_nothing() {
     let mut versions = vec![cluster.version()];
     for _ in 0..2 {
         let report = Report {
-            statuses: vec![(id.clone(), status.clone())],
+            statuses: vec![NewStatus {
+                batch: id.clone(),
+                resource_version: version_of(&cluster),
+                status: status.clone(),
+            }],
             events: vec![],
         };
         poll_once(cluster.report(report)).expect("ready");
@@ -378,6 +382,12 @@ fn a_status_that_says_nothing_new_changes_nothing() {
     );
     cluster.apply((*batch).clone());
     assert_eq!(cluster.version(), versions[2], "the spec is the same");
+    let late = NewStatus {
+        batch: id,
+        resource_version: batch.metadata.resource_version.clone().expect("a version"),
+        status: crate::api::TaskBatchStatus::default(),
+    };
+    assert!(!cluster.write_status(&late), "made of an older version");
     let mut held = super::fixture::batch("b");
     held.spec.suspend = true;
     cluster.apply(held);
@@ -386,6 +396,11 @@ fn a_status_that_says_nothing_new_changes_nothing() {
         (now.metadata.generation, now.status.as_ref()),
         (Some(2), Some(&status))
     );
+}
+
+fn version_of(cluster: &Cluster) -> String {
+    let batch = cluster.batches().next().expect("the batch");
+    batch.metadata.resource_version.clone().expect("a version")
 }
 
 #[test]

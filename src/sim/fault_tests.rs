@@ -48,6 +48,7 @@ impl Dice {
             run_fails: self.fault(0.3),
             out_of_memory: self.fault(0.2),
             node_rejects: self.fault(0.3),
+            unschedulable: self.fault(0.5),
             node_lost: self.fault(0.5),
             reply_lost: self.fault(0.3),
             request_lost: self.fault(0.3),
@@ -67,10 +68,15 @@ impl Dice {
         let tasks: Vec<Value> = (0..self.number(1, 3))
             .map(|index| self.task(index))
             .collect();
+        let binding = if self.happens(0.4) {
+            "Delegate"
+        } else {
+            "Auto"
+        };
         json!({
             "apiVersion": "taskbatch.dev/v1alpha1", "kind": "TaskBatch",
             "metadata": {"name": name},
-            "spec": {"tasks": tasks, "optimizer": {"iterations": 1}},
+            "spec": {"tasks": tasks, "binding": binding, "optimizer": {"iterations": 1}},
         })
     }
 
@@ -95,6 +101,7 @@ impl Dice {
     fn world(&mut self, seed: u64, faults: Faults) -> Cluster {
         let mut cluster = Cluster::new(Options {
             seed,
+            scheduling: Millis::from(self.number(0, 2000)),
             startup: Millis::from(self.number(0, 3000)),
             stop: Millis::from(self.number(0, 3000)),
             whole_seconds: self.happens(0.5),

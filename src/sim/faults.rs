@@ -20,6 +20,8 @@ pub struct Faults {
     pub out_of_memory: f64,
     /// A kubelet rejects a pod that fits, as for a broken device.
     pub node_rejects: f64,
+    /// kube-scheduler finds that a delegated pod cannot be bound where it is to be, when it looks at it.
+    pub unschedulable: f64,
     /// A node falls silent for up to 20 minutes within the first hour.
     pub node_lost: f64,
     /// A write is carried out, but its answer is lost.

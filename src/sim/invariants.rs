@@ -180,7 +180,7 @@ impl Invariants {
                 used.add(&pod.requests).ok()?;
             }
         }
-        let over = |name: &str| used.get(name) > node.allocatable.get(name);
+        let over = |name: &str| used.get(name) > node.allocatable.room(name);
         wanted
             .iter()
             .find(|(name, amount)| *amount > 0 && over(name))

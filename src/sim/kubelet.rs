@@ -11,6 +11,7 @@ use super::cluster::{Cluster, Ending, Incoming, Key, Length, Live, id_of, key_of
 use super::history::Happening;
 use crate::cluster::pod::Pod;
 use crate::decide::ObjectId;
+use crate::model::host_port::is_host_port;
 use crate::model::{CPU, MEMORY, Millis, Node, PODS, Resources, Taint, TaintEffect, is_extended};
 
 /// How long a node may be silent before its pods are evicted: the toleration that every pod is given.
@@ -327,9 +328,13 @@ fn uses_room(live: &Live, node: &str) -> bool {
 
 /// What the node lacks for the pod. Devices are allocated before the other resources are looked at;
 /// devices that the node does not list are not the business of its kubelet.
-fn lacking(node: &Node, used: &Resources, wanted: &Resources) -> Option<(String, String)> {
+pub(super) fn lacking(
+    node: &Node,
+    used: &Resources,
+    wanted: &Resources,
+) -> Option<(String, String)> {
     let short = |name: &str| {
-        wanted.get(name) > 0 && wanted.get(name) > node.allocatable.get(name) - used.get(name)
+        wanted.get(name) > 0 && wanted.get(name) > node.allocatable.room(name) - used.get(name)
     };
     let devices = wanted
         .iter()
@@ -345,6 +350,10 @@ fn lacking(node: &Node, used: &Resources, wanted: &Resources) -> Option<(String,
     let others = wanted.iter().map(|(name, _)| name);
     let others = others.filter(|name| !is_extended(name) && !first.contains(name));
     let name = first.into_iter().chain(others).find(|name| short(name))?;
+    if is_host_port(name) {
+        let message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports";
+        return Some(("NodePorts".into(), message.into()));
+    }
     let message = format!(
         "Node didn't have enough resource: {name}, requested: {}, used: {}, capacity: {}",
         wanted.get(name),

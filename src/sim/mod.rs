@@ -7,6 +7,7 @@
 //! ```text
 //! cluster  objects and the queue of what comes next        server   what the API server does with requests
 //! kubelet  admission, start, end and loss of nodes         edit     what people change, and when
+//! scheduler  kube-scheduler, for delegated pods
 //! world    the seam to the operator                        writes   what becomes of its writes on their way
 //! run      the loop                                        search   the search, by iterations and not by time
 //! history  what happened, for observers                    invariants  what must never happen
@@ -22,6 +23,7 @@ mod invariants;
 mod kubelet;
 mod queue;
 mod run;
+mod scheduler;
 mod search;
 mod server;
 mod world;
@@ -37,6 +39,8 @@ mod fixture;
 mod invariants_tests;
 #[cfg(test)]
 mod replan_tests;
+#[cfg(test)]
+mod scheduler_tests;
 
 pub use cluster::{Cluster, Options};
 pub use edit::Edit;

@@ -7,10 +7,10 @@ use k8s_openapi::api::core::v1 as k8s;
 
 use super::cluster::{Cluster, Incoming, Key, Length, Live, id_of, key_of};
 use super::history::Happening;
-use crate::api::{TaskBatch, TaskBatchStatus};
+use crate::api::TaskBatch;
 use crate::cluster::pod::{self, Pod};
 use crate::cluster::requests::{self, RequestError};
-use crate::decide::{BindPod, CreatePod, DeletePod, ObjectId, Outcome};
+use crate::decide::{BindPod, CreatePod, DeletePod, NewStatus, ObjectId, Outcome};
 use crate::model::{Millis, is_extended};
 
 /// How long the garbage collector takes to notice that an owner is gone.
@@ -159,30 +159,14 @@ impl Cluster {
         let free = |live: &&Live| {
             live.read.resource_version == action.resource_version
                 && live.read.node.is_none()
+                && !live.read.own.as_ref().is_some_and(|own| own.gated)
                 && !live.read.terminating
         };
         if self.pod(&action.pod).filter(free).is_none() {
             return Outcome::Conflict;
         }
-        let key = key_of(&action.pod);
-        let node = action.node.clone();
-        let bound = self.change_pod(&key, |object| {
-            object.spec.get_or_insert_default().node_name = Some(node);
-            let status = object.status.get_or_insert_default();
-            status
-                .conditions
-                .get_or_insert_default()
-                .push(k8s::PodCondition {
-                    type_: "PodScheduled".into(),
-                    status: "True".into(),
-                    ..Default::default()
-                });
-        });
-        self.seen(&key);
-        if let Some(pod) = bound {
-            self.hand_over(&pod);
-            self.tell(Happening::PodBound(pod));
-        }
+        self.bind_to(&action.pod, action.node.clone());
+        self.seen(&key_of(&action.pod));
         Outcome::Done
     }
 
@@ -235,13 +219,18 @@ impl Cluster {
     }
 
     /// Writes a status; whether it changed anything.
-    pub(super) fn write_status(&mut self, id: &ObjectId, status: TaskBatchStatus) -> bool {
+    pub(super) fn write_status(&mut self, new: &NewStatus) -> bool {
+        let (id, status) = (&new.batch, new.status.clone());
         let key = key_of(id);
         let version = self.next_version();
         let Some(batch) = self.batches.get_mut(&key) else {
             return false;
         };
-        if batch.metadata.uid.as_ref() != Some(&id.uid) || batch.status.as_ref() == Some(&status) {
+        let seen = batch.metadata.resource_version.as_ref() == Some(&new.resource_version);
+        if !seen
+            || batch.metadata.uid.as_ref() != Some(&id.uid)
+            || batch.status.as_ref() == Some(&status)
+        {
             self.version -= 1;
             return false;
         }

@@ -69,7 +69,7 @@ impl World for Cluster {
     }
 
     async fn report(&mut self, report: Report) {
-        for (id, status) in report.statuses {
+        for new in report.statuses {
             if self.strikes(self.options.faults.request_lost, "status lost") {
                 // The next round finds the old status and tells it again; the world sees to it that there is one.
                 self.wake_after(RETRY_AFTER);
@@ -78,7 +78,7 @@ impl World for Cluster {
             if self.is_killed_before_write() {
                 pending::<()>().await;
             }
-            if self.write_status(&id, status) && self.is_killed_after_write() {
+            if self.write_status(&new) && self.is_killed_after_write() {
                 pending::<()>().await;
             }
         }

@@ -69,6 +69,8 @@ impl Cluster {
         match action {
             Action::Create(create) => self.create(create),
             Action::Bind(bind) => self.bind(bind),
+            Action::Release(release) => self.release(release),
+            Action::TakeBack(it) => self.take_back(it),
             Action::Delete(delete) => self.delete(delete),
             Action::DeleteBatch(id) => self.delete_batch(id),
         }
@@ -165,6 +167,8 @@ fn pod_of(action: &Action) -> Option<Key> {
     match action {
         Action::Create(create) => Some((create.batch.namespace.clone(), create.name.clone())),
         Action::Bind(bind) => Some(key_of(&bind.pod)),
+        Action::Release(release) => Some(key_of(&release.pod)),
+        Action::TakeBack(it) => Some(key_of(&it.pod)),
         Action::Delete(delete) => Some(key_of(&delete.pod)),
         Action::DeleteBatch(_) => None,
     }

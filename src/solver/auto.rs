@@ -6,7 +6,7 @@
 use crate::model::Goal;
 
 use super::search::Search;
-use super::{annealing, exact, genetic, greedy, priced, ruin_recreate};
+use super::{annealing, backward, exact, genetic, greedy, priced, ruin_recreate};
 
 /// A search, and the part of the whole budget at which it ends.
 type Stage = (f64, fn(&mut Search));
@@ -53,6 +53,12 @@ fn stages(search: &Search) -> &'static [Stage] {
     let copies = search.instance.copies();
     let is_makespan = search.problem().goal == Goal::Makespan;
     match (annealing::suits(search.instance), copies) {
+        _ if copies > SOME && backward::suits(search.instance) => &[
+            (0.25, priced::branch),
+            (0.6, backward::climb),
+            (0.95, annealing::run),
+            (1.0, ruin_recreate::run),
+        ],
         (true, FEW_MORE..=SOME) if is_makespan => &[
             (0.2, genetic::run),
             (0.4, annealing::run),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::model::{Algorithm, Goal, Millis};
 
+use super::backward;
 use super::bounds;
 use super::instance::{Instance, ModeView, TaskView};
 use super::marginal;
@@ -71,7 +72,9 @@ fn makespan(search: &mut Search) {
     } else {
         deadlines(search, bounds::ends(instance));
     }
-    if !search.is_over() {
+    if !search.is_over() && backward::suits(instance) {
+        backward::run(search);
+    } else if !search.is_over() {
         priced::learn(search, rounds(instance));
         let ends = priced::ends(search);
         deadlines(search, ends);

@@ -14,6 +14,7 @@
 mod allowance;
 mod annealing;
 mod auto;
+mod backward;
 mod bounds;
 mod budget;
 mod cheapest;

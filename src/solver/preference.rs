@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::Millis;
 
+use super::backward::Reversed;
 use super::bounds::Prices;
 use super::instance::{Instance, ModeView, TaskView};
 
@@ -20,6 +21,8 @@ pub(super) enum Preference {
     Price(Arc<Tariff>),
     /// The same at learnt prices.
     Learnt(Arc<Prices>),
+    /// The least price, backwards in time.
+    Reversed(Arc<Reversed>),
 }
 
 /// What a place is worth; the least is the best.
@@ -53,6 +56,7 @@ impl Preference {
             Preference::EarliestEnd => 0.0,
             Preference::Deadline(ends) if end <= ends[task.batch] => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
+            Preference::Reversed(reversed) => reversed.floor(mode, end),
             Preference::Price(_) | Preference::Learnt(_) => task.weight as f64 * end as f64,
         }
     }
@@ -70,6 +74,7 @@ impl Preference {
             Preference::EarliestEnd => 0.0,
             Preference::Deadline(ends) if end <= ends[task.batch] => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
+            Preference::Reversed(reversed) => reversed.paid(&mode.request.usage, start, end, pods),
             Preference::Price(tariff) => {
                 task.weight as f64 * end as f64 + mode.share * tariff.paid(task.pool, start, end)
             }

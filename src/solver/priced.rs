@@ -15,6 +15,8 @@ use super::search::Search;
 const ROUNDS: usize = 60;
 /// Rounds between two looks at the bound, and how often it is looked at.
 const MORE: (usize, usize) = (20, 20);
+/// Boxes between two looks at the bound.
+const BOXES: usize = 1_000;
 
 /// Learns prices, raises the bound, and decodes what the prices suggest.
 pub(super) fn run(search: &mut Search) {
@@ -38,6 +40,27 @@ pub(super) fn sharpen(search: &mut Search) {
             break;
         }
         learn(search, MORE.0);
+    }
+}
+
+/// Goes on with the bound on the ends of several batches, as long as that raises something.
+pub(super) fn branch(search: &mut Search) {
+    for round in 0.. {
+        if search.is_over() {
+            break;
+        }
+        if round < MORE.1 {
+            learn(search, MORE.0);
+        }
+        let Some((counts, mut learnt)) = search.prices.take() else {
+            break;
+        };
+        let goes_on = learnt.branch(BOXES, || search.meter().expired());
+        search.raise_bound(learnt.bound());
+        search.prices = Some((counts, learnt));
+        if !goes_on && round >= MORE.1 {
+            break;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Batches of the tests, and what is asked of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use kube::Api;
@@ -27,6 +27,23 @@ pub(crate) async fn operator_with(
     Operator::start(&sandbox.cluster, kubeconfig, &arguments).await
 }
 
+/// A kubeconfig of a service account that may do everything, so that the audit log tells who wrote what.
+pub(crate) async fn account(sandbox: &Sandbox, name: &str) -> Result<PathBuf> {
+    sandbox
+        .kubectl(&["create", "serviceaccount", name])
+        .await?
+        .ok()?;
+    let binding = [
+        "create",
+        "clusterrolebinding",
+        &format!("{name}-{}", sandbox.namespace),
+        "--clusterrole=cluster-admin",
+        &format!("--serviceaccount={}:{name}", sandbox.namespace),
+    ];
+    sandbox.kubectl(&binding).await?.ok()?;
+    sandbox.kubeconfig_of(name).await
+}
+
 /// What holds an operator to the batches and nodes of this sandbox.
 pub(crate) fn arguments(sandbox: &Sandbox) -> Vec<String> {
     let namespace = &sandbox.namespace;
@@ -47,6 +64,7 @@ pub(crate) fn arguments(sandbox: &Sandbox) -> Vec<String> {
 pub(crate) struct Manifest {
     spec: String,
     tasks: String,
+    notes: &'static str,
 }
 
 impl Manifest {
@@ -55,6 +73,7 @@ impl Manifest {
         Self {
             spec: indented(spec, 2),
             tasks: String::new(),
+            notes: "",
         }
     }
 
@@ -69,6 +88,22 @@ impl Manifest {
             indented(fields, 4),
             notes.join(", "),
         );
+        self
+    }
+
+    /// One more task with this pod spec, in the flow style of YAML without the braces.
+    pub(crate) fn pod(mut self, name: &str, fields: &str, spec: &str) -> Self {
+        self.tasks += &format!(
+            "  - name: {name}\n{}    template:\n      metadata: {{annotations: {{{}}}}}\n      spec: {{{spec}}}\n",
+            indented(fields, 4),
+            self.notes,
+        );
+        self
+    }
+
+    /// Pods of the tasks that [`pod`](Self::pod) adds run until they are deleted, or for an hour.
+    pub(crate) fn forever(mut self) -> Self {
+        self.notes = "taskbatch.dev/test-run-for: 1h";
         self
     }
 

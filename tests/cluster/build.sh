@@ -10,7 +10,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 assets=${KUBEBUILDER_ASSETS:-}
 key=$({ cat "$here/go.mod" "$here/go.sum"; printf %s "$assets"; } | cksum | tr ' ' -)
 tools=${TASKBATCH_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/taskbatch/$key}
-complete() { [ "$(cat "$tools/.complete" 2>/dev/null)" = "$key" ]; }
+# The oracle is our own and changes more often: its source is not in the name of the folder.
+oracle_key=$(cat "$here"/oracle/*.go | cksum)
+complete() {
+    [ "$(cat "$tools/.complete" 2>/dev/null)" = "$key" ] && [ "$(cat "$tools/.oracle" 2>/dev/null)" = "$oracle_key" ]
+}
 if complete; then
     echo "$tools"
     exit
@@ -55,7 +59,9 @@ missing=
 for package in $(awk '/^tool \(/ { inside = 1; next } /^\)/ { inside = 0 } inside { print $1 }' "$here/go.mod"); do
     program=${package##*/}
     [ "$program" != v3 ] || program=etcd
-    if [ -n "$assets" ] && [ -x "$assets/$program" ]; then
+    if [ -x "$tools/$program" ] && [ "$(cat "$tools/.complete" 2>/dev/null)" = "$key" ]; then
+        :
+    elif [ -n "$assets" ] && [ -x "$assets/$program" ]; then
         ln -sf "$assets/$program" "$tools/$program"
     elif on_path "$program"; then
         ln -sf "$(command -v "$program")" "$tools/$program"
@@ -83,4 +89,12 @@ if [ -n "$missing" ]; then
 fi
 
 echo "$key" >"$tools/.complete"
+
+if command -v go >/dev/null 2>&1; then
+    say "building the oracle"
+    (cd "$here" && GOFLAGS= go build -buildvcs=false -trimpath -o "$tools/oracle" ./oracle) >&2
+    echo "$oracle_key" >"$tools/.oracle"
+else
+    say "without Go there is no oracle, and the tests that ask it fail"
+fi
 echo "$tools"

@@ -195,6 +195,11 @@ async fn the_operator_lives_with_the_rights_of_the_chart(sandbox: Sandbox) -> Re
     sandbox.apply(&batch.yaml()).await?.ok()?;
     in_phase(&sandbox, "demo", Phase::Complete).await?;
     crate::batch::no_pods(&sandbox).await?;
+    let delegated = Manifest::new("binding: Delegate")
+        .task("work", "", &[])
+        .yaml();
+    sandbox.apply(&delegated).await?.ok()?;
+    in_phase(&sandbox, "demo", Phase::Complete).await?;
     let log = operator.log()?.to_lowercase();
     ensure!(!log.contains("forbidden"), "{log}");
     let list = ["list", "--namespace", &namespace, "--output", "json"];

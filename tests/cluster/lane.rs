@@ -13,7 +13,9 @@ use serde_json::json;
 use taskbatch::api::{TaskBatch, label};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::harness::{Checker, ControlPlane, Faults, Operator, Proxy, Sandbox, seconds};
+use crate::harness::{
+    Checker, ControlPlane, FakeKubelet, Faults, Operator, Proxy, Sandbox, seconds,
+};
 use crate::scenario::Scenario;
 
 /// How long after the last fault everything must be as without one.
@@ -29,6 +31,7 @@ pub(crate) const LANES: usize = 16;
 /// Where batches run under faults.
 pub(crate) struct Lane {
     _room: SemaphorePermit<'static>,
+    _kubelet: FakeKubelet,
     pub(crate) sandbox: Sandbox,
     pub(crate) proxy: Proxy,
     pub(crate) checker: Arc<Checker>,
@@ -65,7 +68,9 @@ impl Lane {
     pub(crate) async fn open(cluster: &Arc<ControlPlane>, checker: &Arc<Checker>) -> Result<Self> {
         let room = ROOM.acquire().await?;
         let sandbox = Sandbox::new(cluster.clone(), "lane").await?;
-        let node = sandbox.node("a").create().await?;
+        // Not KWOK: it deletes by name, and hits the pod that follows one that it was to delete.
+        let node = sandbox.node("a").without_kubelet().create().await?;
+        let kubelet = FakeKubelet::start(cluster.client(), &[&node]).await?;
         let stranger = sandbox.pod("demo-work-0-0").on(&node).cpu("1");
         let stranger = stranger.label(label::TASK, "work").label(label::COPY, "0");
         stranger.label(label::BATCH, "demo").create().await?;
@@ -75,6 +80,7 @@ impl Lane {
         let operator = launch(&sandbox, &kubeconfig)?;
         let mut lane = Self {
             _room: room,
+            _kubelet: kubelet,
             sandbox,
             proxy,
             checker: checker.clone(),

@@ -6,7 +6,9 @@ mod batch;
 mod batch_tests;
 mod chart_tests;
 mod crash_tests;
+mod delegate_tests;
 mod fault_tests;
+mod fence_tests;
 mod harness;
 mod harness_tests;
 mod kubelet_tests;
@@ -14,7 +16,9 @@ mod lane;
 mod planted_tests;
 mod refusal_tests;
 mod scenario;
+mod returned_tests;
 mod serve;
+mod sharing_tests;
 
 use std::process::ExitCode;
 
@@ -26,11 +30,15 @@ fn main() -> anyhow::Result<ExitCode> {
         batch_tests::TESTS,
         chart_tests::TESTS,
         crash_tests::TESTS,
+        delegate_tests::TESTS,
         fault_tests::TESTS,
+        fence_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
         planted_tests::TESTS,
         refusal_tests::TESTS,
+        returned_tests::TESTS,
+        sharing_tests::TESTS,
     ]
     .concat();
     harness::run(&tests)

@@ -5,3 +5,4 @@ mod formats;
 mod from;
 mod plans;
 mod program;
+mod rules;

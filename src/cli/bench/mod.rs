@@ -19,7 +19,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use serde::Serialize;
 
 use super::{Error, Exit, plan, print};
-use crate::model::{Algorithm, Earlier, Goal, Problem};
+use crate::model::{Algorithm, Earlier, Goal, PlannedBatch, Problem};
 use families::{Family, Sizes};
 use measure::Search;
 use plan::settings::{self, Limit};
@@ -43,6 +43,9 @@ pub struct BenchArgs {
     /// How many nodes; default: as is usual for the family
     #[arg(short = 'm', long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     nodes: Option<u32>,
+    /// How many batches share the tasks of a family, in order; under Makespan the ends of all batches count
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    batches: u32,
     /// Seeds of instances and searches, as 1..5 with both ends, or 1,4,7
     #[arg(long, value_name = "SEEDS", default_value = "1", value_parser = seeds)]
     seeds: Seeds,
@@ -238,7 +241,8 @@ impl Bench<'_> {
         seed: u64,
     ) -> Result<(), Error> {
         let world = family.generate(sizes, goal, seed, &self.curves);
-        let (problem, compile) = timed(&world);
+        let (mut problem, compile) = timed(&world);
+        deal(&mut problem, self.args.batches as usize);
         let case = Case::Family(family, sizes);
         for search in self.searches(seed, Some(family)) {
             if family == Family::Replan {
@@ -287,6 +291,22 @@ impl Bench<'_> {
         }
         self.rows.push(row);
         Ok(())
+    }
+}
+
+/// Deals the tasks out to so many batches, in order.
+fn deal(problem: &mut Problem, batches: usize) {
+    let Some(first) = problem.batches.first().cloned() else {
+        return;
+    };
+    let batch = |index: usize| PlannedBatch {
+        key: format!("{}-{index}", first.key),
+        ..first.clone()
+    };
+    problem.batches = (0..batches).map(batch).collect();
+    let size = problem.tasks.len().div_ceil(batches).max(1);
+    for (index, task) in problem.tasks.iter_mut().enumerate() {
+        task.batch = index / size;
     }
 }
 

@@ -106,6 +106,7 @@ pub(super) fn task(name: String) -> Task {
         sized: None,
         shape: PodShape::default(),
         placement: Placement::default(),
+        delegated: false,
         estimate: Estimate {
             read: exact(0),
             process: exact(60_000),

@@ -1,14 +1,18 @@
 //! A plan for programs: fields, their order and their types are a contract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::cluster::quantity;
 use crate::model::{
-    Algorithm, Assignment, Goal, Millis, Outcome, Problem, Resources, Solution, Unit, Unplaced,
+    Algorithm, Assignment, Binding, Goal, Millis, Outcome, Problem, Resources, Solution, Unit,
+    Unplaced,
 };
+
+/// Tasks whose pods kube-scheduler binds: `namespace/name` of the batch, and the name of the task.
+pub type Delegated<'a> = BTreeSet<(&'a str, &'a str)>;
 
 /// A plan and its proof.
 #[derive(Debug, Serialize)]
@@ -52,6 +56,9 @@ struct Placed<'a> {
     start_ms: Millis,
     end_ms: Millis,
     variant: Option<&'a str>,
+    /// Who binds the pods, where that is kube-scheduler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binding: Option<Binding>,
     pods: Vec<Pod<'a>>,
 }
 
@@ -74,7 +81,12 @@ struct Waiting<'a> {
 
 impl<'a> Document<'a> {
     /// The document of a verified plan.
-    pub fn new(problem: &'a Problem, solution: &'a Solution, elapsed: Duration) -> Self {
+    pub fn new(
+        problem: &'a Problem,
+        solution: &'a Solution,
+        elapsed: Duration,
+        delegated: &Delegated<'_>,
+    ) -> Self {
         let maximised = problem.goal.is_maximised();
         let mut assignments: Vec<_> = solution.plan.assignments.iter().collect();
         assignments.sort();
@@ -93,7 +105,7 @@ impl<'a> Document<'a> {
             unit: problem.goal.unit(),
             assignments: assignments
                 .into_iter()
-                .map(|one| Placed::new(problem, one))
+                .map(|one| Placed::new(problem, one, delegated))
                 .collect(),
             unplaced: solution.plan.unplaced.iter().map(Waiting::new).collect(),
         }
@@ -112,7 +124,7 @@ impl Word {
 }
 
 impl<'a> Placed<'a> {
-    fn new(problem: &'a Problem, one: &Assignment) -> Self {
+    fn new(problem: &'a Problem, one: &Assignment, delegated: &Delegated<'_>) -> Self {
         let task = &problem.tasks[one.task];
         let requests = quantities(&task.modes[one.mode].requests);
         let pod = |(index, node): (usize, &usize)| Pod {
@@ -120,13 +132,16 @@ impl<'a> Placed<'a> {
             node: &problem.nodes[*node],
             requests: requests.clone(),
         };
+        let batch = problem.batches[task.batch].key.as_str();
+        let name = (batch, task.name.as_str());
         Self {
-            batch: &problem.batches[task.batch].key,
+            batch,
             task: &task.name,
             copy: one.copy,
             start_ms: one.start,
             end_ms: one.end,
             variant: None,
+            binding: delegated.contains(&name).then_some(Binding::Delegate),
             pods: one.nodes.iter().enumerate().map(pod).collect(),
         }
     }

@@ -22,7 +22,7 @@ use crate::model::{Algorithm, Goal, Problem, Solution};
 use crate::solver::{self, Budget, Improvement};
 use crate::verify;
 use convergence::Convergence;
-use document::Document;
+use document::{Delegated, Document};
 use settings::{Limit, Settings};
 use table::Table;
 
@@ -119,6 +119,16 @@ pub fn plan(args: &PlanArgs) -> Result<Exit, Error> {
     })
 }
 
+/// The tasks whose pods kube-scheduler binds.
+fn delegated(input: &Input) -> Delegated<'_> {
+    let batches = input.batches.iter().map(|manifest| &manifest.batch);
+    let tasks = batches.flat_map(|batch| batch.tasks.iter().map(move |task| (batch, task)));
+    tasks
+        .filter(|(_, task)| task.delegated)
+        .map(|(batch, task)| (batch.key.as_str(), task.name.as_str()))
+        .collect()
+}
+
 fn compile(input: &Input, settings: &Settings, now: Timestamp) -> Problem {
     let snapshot = snapshot::take(&input.nodes, &input.pods, now);
     let mut requests = Vec::new();
@@ -196,7 +206,8 @@ fn show(
         elapsed,
         is_wide,
     };
-    let document = || Document::new(problem, solution, elapsed);
+    let delegated = delegated(input);
+    let document = || Document::new(problem, solution, elapsed, &delegated);
     match format {
         Format::Table => table(false).write(out),
         Format::Wide => table(true).write(out),

@@ -9,14 +9,16 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use rayon::prelude::*;
 use serde::Deserialize;
+use serde_json::Value;
 
 use self::estimate::read_estimate;
 use self::faults::Faults;
 use self::order::{check_dependencies, check_names};
+use super::binding::{self, Binder};
 use super::{placement, requests, template};
 use crate::api::{
-    COPIES_MESSAGE, Fault, MOST_COPIES, RANGE_MESSAGE, RangeSpec, STEP_MESSAGE, TaskBatch,
-    TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE, WorkerStep,
+    Binding, COPIES_MESSAGE, DELEGATE_MESSAGE, Fault, MOST_COPIES, RANGE_MESSAGE, RangeSpec,
+    STEP_MESSAGE, TaskBatch, TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE, WorkerStep,
 };
 use crate::model::{Batch, Exact, Range, Resources, Task, Workers, ceil_i64, is_extended};
 
@@ -36,7 +38,7 @@ pub fn read(batch: &TaskBatch) -> Result<Batch, Vec<Fault>> {
         faults.add("spec", COPIES_MESSAGE);
     }
     faults.duration("spec.optimizer.timeLimit", Some(&spec.optimizer.time_limit));
-    let tasks = read_tasks(&spec.tasks, &mut faults);
+    let tasks = read_tasks(&spec.tasks, spec.binding, &mut faults);
     check_names(&spec.tasks, &mut faults);
     check_dependencies(&spec.tasks, &mut faults);
     if !faults.0.is_empty() {
@@ -51,10 +53,10 @@ pub fn read(batch: &TaskBatch) -> Result<Batch, Vec<Fault>> {
 }
 
 /// The tasks that can be read, side by side; the faults are in their order.
-fn read_tasks(tasks: &[TaskSpec], faults: &mut Faults) -> Vec<Task> {
+fn read_tasks(tasks: &[TaskSpec], binding: Binding, faults: &mut Faults) -> Vec<Task> {
     let each = tasks.par_iter().enumerate().map(|(index, task)| {
         let mut faults = Faults::default();
-        let read = read_task(task, &format!("spec.tasks[{index}]"), &mut faults);
+        let read = read_task(task, binding, &format!("spec.tasks[{index}]"), &mut faults);
         (read, faults)
     });
     let each: Vec<(Option<Task>, Faults)> = each.collect();
@@ -65,12 +67,13 @@ fn read_tasks(tasks: &[TaskSpec], faults: &mut Faults) -> Vec<Task> {
     found.collect()
 }
 
-fn read_task(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<Task> {
+fn read_task(task: &TaskSpec, binding: Binding, at: &str, faults: &mut Faults) -> Option<Task> {
     let before = faults.0.len();
     let pod_at = format!("{at}.template.spec");
     faults
         .0
         .extend(template::faults(&task.template.0["spec"], &pod_at));
+    let delegated = is_delegated(binding, &task.template.0["spec"], &pod_at, faults);
     faults.duration(
         &format!("{at}.retry.backoff.initial"),
         Some(&task.retry.backoff.initial),
@@ -96,7 +99,12 @@ fn read_task(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<Task> {
     let estimate = read_estimate(task, sized.as_deref(), at, faults);
     let workers = read_workers(task, at, faults);
     check_modes(&ranges, sized.as_deref(), &workers, at, faults);
-    let shape = sums(requests::shape(&pod, &container.name), &pod_at, faults)?;
+    let ranged = ranges.keys().map(String::as_str).collect();
+    let shape = sums(
+        requests::shape(&pod, &container.name, &ranged),
+        &pod_at,
+        faults,
+    )?;
     check_pod_level(&shape.pod_level, &ranges, at, faults);
     let placement = placement::read(&pod);
     (faults.0.len() == before).then(|| Task {
@@ -109,10 +117,28 @@ fn read_task(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<Task> {
         sized,
         shape,
         placement,
+        delegated,
         estimate,
         workers,
         after: task.depends_on.clone(),
     })
+}
+
+/// Whether kube-scheduler binds the pods of this spec. With `binding: Direct` what only kube-scheduler may bind is
+/// a fault.
+fn is_delegated(binding: Binding, spec: &Value, at: &str, faults: &mut Faults) -> bool {
+    match (binding, binding::binder(spec, at)) {
+        (Binding::Delegate, _) => true,
+        (Binding::Auto | Binding::Direct, Binder::Direct) => false,
+        (Binding::Auto, Binder::Delegate(_)) => true,
+        (Binding::Direct, Binder::Delegate(because)) => {
+            faults.add(
+                because.field,
+                format!("{}, {DELEGATE_MESSAGE}", because.why),
+            );
+            false
+        }
+    }
 }
 
 fn read_pod(task: &TaskSpec, at: &str, faults: &mut Faults) -> Option<PodSpec> {

@@ -5,8 +5,6 @@ use crate::model::Millis;
 use super::curves::{Curves, Polygon};
 use super::{Job, Share};
 
-/// Modes of a batch that are looked at while prices are learnt, about.
-const SAMPLE: usize = 320;
 /// Intervals of L that lose no more than this part are not halved.
 const LOSS: f64 = 2e-5;
 /// Steps of L behind the last price.
@@ -50,9 +48,9 @@ impl Batch {
         ));
     }
 
-    /// Some copies that stand for all: every so many of those sorted by their least area.
-    pub fn sample(&self) -> Self {
-        let stride = self.modes.len().div_ceil(SAMPLE).max(1);
+    /// Some copies with about so many modes that stand for all: every so many of those sorted by their least area.
+    pub fn sample(&self, modes: usize) -> Self {
+        let stride = self.modes.len().div_ceil(modes).max(1);
         let mut copies = self.copies.clone();
         let area = |copy: &(f64, f64, f64, usize, usize)| {
             self.modes[copy.3..copy.4]

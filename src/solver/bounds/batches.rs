@@ -23,6 +23,9 @@ use super::curves::Curves;
 use super::market::LAST;
 use super::{Job, Relaxation, Share, smith};
 
+/// Modes that are looked at while prices are learnt, about; and of each batch, at least and at most.
+const SAMPLE: usize = 3_200;
+const MOST_SAMPLED: (usize, usize) = (64, 320);
 /// Pools and resources whose prices are learnt: those in which the batches wait longest in Smith's order.
 const MOST_SHARES: usize = 2;
 /// Cells of the price beside those that begin at the least end of a batch.
@@ -96,12 +99,13 @@ impl Batches {
             batches[batch].add(share, job, tails[batch][task]);
         }
         let curves = fluid(&batches);
+        let most = (SAMPLE / batches.len()).clamp(MOST_SAMPLED.0, MOST_SAMPLED.1);
         let left = |cell: &[f64]| {
             let held = share.held.until(cell[1] as i128) - share.held.until(cell[0] as i128);
             ((cell[1] - cell[0]) - held as f64 / share.capacity as f64).max(0.0)
         };
         Self {
-            sample: batches.iter().map(Batch::sample).collect(),
+            sample: batches.iter().map(|batch| batch.sample(most)).collect(),
             left: curves.times.windows(2).map(left).collect(),
             ascent: Ascent::new(drops(&curves)),
             best: f64::NEG_INFINITY,

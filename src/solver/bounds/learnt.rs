@@ -4,6 +4,8 @@ use crate::model::{Goal, Millis};
 
 use super::super::instance::Instance;
 use super::batches::{Batches, Proof};
+use super::corners::Corners;
+use super::frontier::Frontier;
 use super::price::PriceBound;
 use super::tariff::Prices;
 use super::window::Windows;
@@ -14,14 +16,21 @@ pub(in super::super) struct Learnt(Kind);
 
 enum Kind {
     FlowTime(PriceBound),
-    Makespan(Ends),
+    Makespan(Box<Ends>),
 }
+
+/// Rounds of the frontier for each of the others; they are as much quicker.
+const FRONTIER: usize = 3;
 
 /// Bounds on the ends of batches.
 struct Ends {
     windows: Windows,
     batches: Vec<Batches>,
     proof: Option<Proof>,
+    frontier: Option<Frontier>,
+    corners: Option<Corners>,
+    /// Number of tasks, and of classes.
+    size: (usize, usize),
 }
 
 impl Learnt {
@@ -30,7 +39,7 @@ impl Learnt {
         let relaxation = || Relaxation::new(instance, placed);
         match instance.problem.goal {
             Goal::FlowTime => Some(Self(Kind::FlowTime(PriceBound::new(&relaxation())))),
-            Goal::Makespan => Some(Self(Kind::Makespan(Ends::new(&relaxation())))),
+            Goal::Makespan => Some(Self(Kind::Makespan(Box::new(Ends::new(&relaxation()))))),
             Goal::Cost | Goal::Shortfall | Goal::Throughput => None,
         }
     }
@@ -41,6 +50,17 @@ impl Learnt {
         match &mut self.0 {
             Kind::FlowTime(prices) => prices.improve(rounds, stop),
             Kind::Makespan(ends) => ends.improve(rounds, stop),
+        }
+    }
+
+    /// Looks at so many boxes of the ends of several batches, or until it is told to stop. Whether there are more.
+    pub fn branch(&mut self, boxes: usize, stop: impl Fn() -> bool) -> bool {
+        match &mut self.0 {
+            Kind::FlowTime(_) => false,
+            Kind::Makespan(ends) => {
+                let corners = ends.corners.as_mut();
+                corners.is_some_and(|corners| corners.improve(boxes, stop))
+            }
         }
     }
 
@@ -60,6 +80,18 @@ impl Learnt {
         }
     }
 
+    /// For several batches under Makespan, ends that leave more and more room, with their prices.
+    pub fn frontier(&self) -> Vec<(Vec<Millis>, Prices)> {
+        match &self.0 {
+            Kind::FlowTime(_) => Vec::new(),
+            Kind::Makespan(ends) => {
+                let (tasks, classes) = ends.size;
+                let frontier = ends.frontier.as_ref();
+                frontier.map_or(Vec::new(), |frontier| frontier.found(tasks, classes))
+            }
+        }
+    }
+
     /// For Makespan when each batch might end in a plan that is near the bound.
     pub fn ends(&self) -> Option<Vec<Millis>> {
         match &self.0 {
@@ -72,15 +104,22 @@ impl Learnt {
 impl Ends {
     fn new(relaxation: &Relaxation) -> Self {
         let windows = Windows::new(relaxation);
+        let instance = relaxation.instance;
         Self {
             batches: Batches::of_all(relaxation, &windows.ends()),
+            frontier: Frontier::new(relaxation, &windows.ends()),
+            corners: Corners::new(relaxation, &windows.ends()),
             windows,
             proof: None,
+            size: (instance.tasks.len(), instance.classes.len()),
         }
     }
 
     fn improve(&mut self, rounds: usize, stop: impl Fn() -> bool) {
         self.windows.improve(rounds, &stop);
+        if let Some(frontier) = &mut self.frontier {
+            frontier.improve(rounds.saturating_mul(FRONTIER), &stop);
+        }
         for batches in &mut self.batches {
             for _ in 0..rounds {
                 if stop() {
@@ -105,13 +144,24 @@ impl Ends {
             .proof
             .as_ref()
             .map(|proof| Bound::new(proof.bound, "prices of time"));
-        match batches {
-            Some(batches) if batches.value > windows.value => batches,
-            _ => windows,
-        }
+        let corners = self
+            .corners
+            .as_ref()
+            .map(|corners| Bound::new(corners.bound(), "prices of ends"));
+        let more = batches.into_iter().chain(corners);
+        more.fold(windows, |best, bound| {
+            if bound.value > best.value {
+                bound
+            } else {
+                best
+            }
+        })
     }
 
     fn ends(&self) -> Vec<Millis> {
+        if let Some(frontier) = &self.frontier {
+            return frontier.least();
+        }
         let alone = self
             .windows
             .ends()

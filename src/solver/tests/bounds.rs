@@ -17,6 +17,7 @@ fn all(problem: &Problem, placed: &[u64]) -> Vec<Bound> {
     if let Some(mut learnt) = Learnt::new(&instance, placed) {
         for rounds in [0, 1, 6, 40] {
             learnt.improve(rounds, || false);
+            learnt.branch(20 * rounds, || false);
             all.push(learnt.bound());
         }
     }

@@ -1,5 +1,6 @@
 //! Properties of plans and bounds on generated problems, judged by brute force.
 
+mod batches;
 mod bounds;
 mod checker;
 mod compiled;

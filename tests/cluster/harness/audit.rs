@@ -118,3 +118,12 @@ impl Audit {
         Ok(found)
     }
 }
+
+/// The entries of the audit log that name this namespace, in the order in which they were answered.
+pub(crate) fn audit(cluster: &ControlPlane, namespace: &str) -> Result<Vec<Value>> {
+    let log = std::fs::read_to_string(cluster.folder().join("audit.log"))?;
+    let lines = log.lines().filter(|line| line.contains(namespace));
+    Ok(lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect())
+}

@@ -42,7 +42,6 @@ struct Seen {
     node: Option<String>,
     requests: Amounts,
     is_over: bool,
-    is_leaving: bool,
 }
 
 /// How a pod went.
@@ -54,8 +53,6 @@ pub(crate) struct Run {
     /// It ended well while somebody wanted it gone: nobody needs to have seen that.
     pub(crate) late: bool,
     pub(crate) failed: bool,
-    /// Somebody removed it at once, while it ran.
-    pub(crate) taken: bool,
 }
 
 /// How the pods of one copy went.
@@ -66,7 +63,6 @@ pub(crate) struct Tally {
     pub(crate) succeeded: usize,
     pub(crate) late: usize,
     pub(crate) failed: usize,
-    pub(crate) taken: usize,
 }
 
 impl Books {
@@ -104,10 +100,6 @@ impl Books {
     /// A pod is gone.
     pub(crate) fn gone(&mut self, uid: &str) {
         if let Some(seen) = self.pods.get_mut(uid) {
-            let is_taken = seen.node.is_some() && !seen.is_over && !seen.is_leaving;
-            let worker = seen.worker.clone().filter(|_| is_taken);
-            let run = worker.and_then(|worker| self.runs.get_mut(&worker)?.get_mut(uid));
-            run.into_iter().for_each(|run| run.taken = true);
             seen.is_over = true;
             self.count_busy(uid);
         }
@@ -295,7 +287,6 @@ impl Books {
                 tally.succeeded += usize::from(run.succeeded);
                 tally.late += usize::from(run.late && !run.succeeded);
                 tally.failed += usize::from(run.failed);
-                tally.taken += usize::from(run.taken);
             }
         }
         found
@@ -343,7 +334,6 @@ impl Seen {
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
             requests: admission::effective_requests(pod)?,
             is_over: matches!(phase(pod), "Succeeded" | "Failed"),
-            is_leaving: pod.metadata.deletion_timestamp.is_some(),
         })
     }
 }

@@ -167,7 +167,8 @@ impl ControlPlane {
         let answer = accounts
             .create_token_request(account, &PostParams::default(), &wanted)
             .await?;
-        let token = answer.status.context("no token")?.token;
+        let token = answer.status.and_then(|status| status.token);
+        let token = token.context("no token")?;
         self.access.write_kubeconfig(
             &self.unique(&format!("{namespace}-{account}")),
             namespace,

@@ -96,6 +96,21 @@ impl Operator {
         self.process.terminate(patience).await
     }
 
+    /// Stops it where it stands, as a machine that is frozen.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.process.pause()
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) -> Result<()> {
+        self.process.resume()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(&mut self, patience: Duration) -> Result<ExitStatus> {
+        self.process.ended(patience).await
+    }
+
     /// Everything that it has logged.
     pub(crate) fn log(&self) -> Result<String> {
         self.process.log()

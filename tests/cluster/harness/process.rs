@@ -85,15 +85,31 @@ impl Process {
 
     /// Asks it to stop (SIGTERM) and waits until it has; an error when it has not within `patience`.
     pub(crate) async fn terminate(&mut self, patience: Duration) -> Result<ExitStatus> {
-        // The standard library only knows SIGKILL.
+        self.signal("TERM")?;
+        self.ended(patience).await
+    }
+
+    /// Stops it where it stands (SIGSTOP), as a machine that is frozen.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub(crate) fn resume(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    /// The standard library only knows SIGKILL.
+    fn signal(&self, name: &str) -> Result<()> {
         let signalled = Command::new("sh")
-            .args(["-c", &format!("kill -TERM {}", self.pid())])
+            .args(["-c", &format!("kill -{name} {}", self.pid())])
             .status()?;
-        anyhow::ensure!(
-            signalled.success(),
-            "{} is not there to be stopped",
-            self.name
-        );
+        anyhow::ensure!(signalled.success(), "{} is not there", self.name);
+        Ok(())
+    }
+
+    /// Waits until it ends by itself; an error when it has not within `patience`.
+    pub(crate) async fn ended(&mut self, patience: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
@@ -102,7 +118,7 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         bail!(
-            "{} has not stopped within {patience:?}\n{}",
+            "{} lives after {patience:?}\n{}",
             self.name,
             self.log_tail()
         )

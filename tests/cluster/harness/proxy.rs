@@ -308,7 +308,7 @@ async fn old(line: &Line, call: &Call, frozen: Duration, request: Sent) -> Respo
 
 async fn forward(line: &Line, call: &Call, request: Sent) -> Response {
     let begun = Instant::now();
-    let response = match exchange(line, request).await {
+    let response = match send(line, request).await {
         Ok(response) => {
             // An API server that is starved by others is a fault too.
             if begun.elapsed() > SLOW {
@@ -331,19 +331,24 @@ async fn forward(line: &Line, call: &Call, request: Sent) -> Response {
     }
 }
 
-async fn exchange(line: &Line, request: Sent) -> Result<Response> {
+/// Passes a request on in the name of the sender.
+async fn send(line: &Line, request: Sent) -> Result<Response> {
     let (mut head, body) = request.into_parts();
-    head.headers.remove(header::HOST);
-    head.headers.remove(header::AUTHORIZATION);
     // So that lists can be kept as they are.
     head.headers.remove(header::ACCEPT_ENCODING);
     head.headers.insert(header::USER_AGENT, line.agent.parse()?);
+    let request = Request::from_parts(head, Body::from(body));
+    exchange(&line.upstream, request).await
+}
+
+/// Passes a request on, with the rights of this client.
+pub(super) async fn exchange(upstream: &Client, request: Request) -> Result<Response> {
+    let (mut head, body) = request.into_parts();
+    head.headers.remove(header::HOST);
+    head.headers.remove(header::AUTHORIZATION);
+    let body = axum::body::to_bytes(body, usize::MAX).await?;
     let request = axum::http::Request::from_parts(head, kube::client::Body::from(body.to_vec()));
-    let response = line
-        .upstream
-        .send(request)
-        .await
-        .context("the API server")?;
+    let response = upstream.send(request).await.context("the API server")?;
     Ok(response.map(Body::new))
 }
 
