@@ -1,6 +1,7 @@
 //! Turns states and plans into writes: create, check again and bind or let kube-scheduler bind, delete.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -31,10 +32,7 @@ pub fn settle(observed: &Observed, batches: &[Tracked]) -> Vec<Action> {
         }
         let held = verdict::must_stop(tracked, observed.now);
         for copy in &tracked.copies {
-            let leftover = copy.leftover.iter();
-            let leftover =
-                leftover.filter(|pod| verdict::keeps_its_name_until(pod) <= observed.now);
-            actions.extend(leftover.map(|pod| delete(pod, Reason::NodeRejected)));
+            actions.extend(spent(copy, observed.now).map(|pod| delete(pod, Reason::NodeRejected)));
             if let Some(reason) = held.or(give_up(copy)) {
                 let live = copy.live().filter(|pod| !pod.terminating);
                 actions.extend(live.map(|pod| delete(pod, reason)));
@@ -62,6 +60,19 @@ pub fn launches(batches: &[Tracked], memory: &Memory) -> Vec<Action> {
         }
     }
     actions
+}
+
+/// Rejected pods of older attempts that nobody needs any more. Until the newest attempt runs, the one before it
+/// stays: were the newest taken back, nothing else would tell how far the attempts have come, and a create that
+/// comes late would meet no pod of its name.
+fn spent(copy: &Copy, now: Timestamp) -> impl Iterator<Item = &Arc<Pod>> {
+    let attempt_of = |pod: &Pod| pod.own.as_ref().map(|own| own.attempt);
+    let is_sure = copy.is_ended() || copy.state == State::Running;
+    let newest = copy.leftover.iter().filter_map(|pod| attempt_of(pod)).max();
+    let needed = newest.filter(|_| !is_sure);
+    copy.leftover.iter().filter(move |pod| {
+        verdict::keeps_its_name_until(pod) <= now && (is_sure || attempt_of(pod) != needed)
+    })
 }
 
 /// Why the pods that still live of this attempt must go.

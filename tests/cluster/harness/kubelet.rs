@@ -271,7 +271,13 @@ async fn report(client: &Client, pod: &Pod, status: Value) -> Result<()> {
         .patch_status(&pod.name_any(), &PatchParams::default(), &patch)
         .await
     {
-        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+        Err(kube::Error::Api(status))
+            if status.is_not_found()
+                || status.is_conflict()
+                || status.message.contains("metadata.uid") =>
+        {
+            Ok(())
+        }
         answer => Ok(answer.map(drop)?),
     }
 }
