@@ -62,16 +62,15 @@ pub fn launches(batches: &[Tracked], memory: &Memory) -> Vec<Action> {
     actions
 }
 
-/// Rejected pods of older attempts that nobody needs any more. Until the newest attempt runs, the one before it
-/// stays: were the newest taken back, nothing else would tell how far the attempts have come, and a create that
-/// comes late would meet no pod of its name.
+/// Rejected pods of older attempts that nobody needs any more. Until the copy has ended, the newest of them stays:
+/// were the pod of the next attempt taken back or evicted, nothing else would tell how far the attempts have come,
+/// and a create that comes late would meet no pod of its name.
 fn spent(copy: &Copy, now: Timestamp) -> impl Iterator<Item = &Arc<Pod>> {
     let attempt_of = |pod: &Pod| pod.own.as_ref().map(|own| own.attempt);
-    let is_sure = copy.is_ended() || copy.state == State::Running;
-    let newest = copy.leftover.iter().filter_map(|pod| attempt_of(pod)).max();
-    let needed = newest.filter(|_| !is_sure);
+    let newest = copy.leftover.iter().map(|pod| attempt_of(pod)).max();
+    let needed = newest.filter(|_| !copy.is_ended());
     copy.leftover.iter().filter(move |pod| {
-        verdict::keeps_its_name_until(pod) <= now && (is_sure || attempt_of(pod) != needed)
+        verdict::keeps_its_name_until(pod) <= now && needed != Some(attempt_of(pod))
     })
 }
 

@@ -303,7 +303,7 @@ fn a_kill_before_or_after_any_write_changes_nothing_that_matters() {
         ..Faults::default()
     };
     let sides: [(&str, fn(u64) -> Faults); 2] = [("before", before), ("after", after)];
-    let found = seeds(200).into_par_iter().flat_map_iter(|seed| {
+    let found = seeds(100).into_par_iter().flat_map_iter(|seed| {
         let mut found = Vec::new();
         for (side, faults) in sides {
             for write in 1.. {
