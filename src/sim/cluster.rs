@@ -86,8 +86,12 @@ pub struct Cluster {
     pub(super) writes: u64,
     /// What a bad operator does beside each of its actions.
     #[cfg(test)]
-    pub(super) meddle: Option<fn(&Cluster, &Action) -> Vec<Action>>,
+    pub(super) meddle: Option<Meddle>,
 }
+
+/// What a bad operator does beside an action.
+#[cfg(test)]
+pub(super) type Meddle = fn(&Cluster, &Action) -> Vec<Action>;
 
 /// What the queue brings.
 #[derive(Clone, Debug)]

@@ -38,6 +38,8 @@ mod fixture;
 #[cfg(test)]
 mod invariants_tests;
 #[cfg(test)]
+mod planted_tests;
+#[cfg(test)]
 mod replan_tests;
 #[cfg(test)]
 mod scheduler_tests;

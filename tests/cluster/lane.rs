@@ -2,7 +2,7 @@
 //! whenever it has died, as a Deployment would; and what is asked of it under faults.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -251,7 +251,7 @@ impl Lane {
 }
 
 /// Starts the operator of a lane; always under the same name, so that it takes its own lease over at once.
-fn launch(sandbox: &Sandbox, kubeconfig: &PathBuf) -> Result<Operator> {
+fn launch(sandbox: &Sandbox, kubeconfig: &Path) -> Result<Operator> {
     let mut arguments = crate::batch::arguments(sandbox);
     arguments.extend(["--identity", "operator-0", "--log-level", "debug"].map(str::to_owned));
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -15,8 +15,8 @@ mod kubelet_tests;
 mod lane;
 mod planted_tests;
 mod refusal_tests;
-mod scenario;
 mod returned_tests;
+mod scenario;
 mod serve;
 mod sharing_tests;
 

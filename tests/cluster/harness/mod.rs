@@ -11,6 +11,7 @@ mod books;
 mod checker;
 mod control_plane;
 mod dam;
+mod disturbed;
 mod fault;
 mod kubelet;
 mod node;

@@ -16,17 +16,17 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::{Stream, StreamExt, stream};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, sleep_until, timeout_at};
+use tokio::time::sleep;
 
 use super::ControlPlane;
 use super::access;
-use super::fault::{Broken, Call, Fault, Faults, Kind, LATE_FOR};
+use super::disturbed::{disturbed, thawing};
+use super::fault::{Call, Fault, Faults, Kind};
 
 /// A running proxy; dropping it closes it.
 pub(crate) struct Proxy {
@@ -375,64 +375,4 @@ async fn keep(line: &Line, call: &Call, response: Response) -> Response {
     }
     drop(traffic);
     Response::from_parts(head, Body::from(bytes))
-}
-
-type Chunk = Result<Bytes, axum::Error>;
-
-/// The body after this moment.
-fn thawing(body: Body, until: Instant) -> impl Stream<Item = Chunk> {
-    let wait = async move {
-        sleep_until(until.into()).await;
-        body.into_data_stream()
-    };
-    stream::once(wait).flatten()
-}
-
-/// The body of a watch with something wrong with it.
-fn disturbed(body: Body, broken: Broken) -> impl Stream<Item = Chunk> {
-    let begun = Instant::now();
-    let state = (body.into_data_stream(), false);
-    stream::unfold(state, move |(mut body, mut is_over)| async move {
-        let at = (begun + broken.after()).into();
-        let next = match is_over {
-            true => body.next().await,
-            false => match timeout_at(at, body.next()).await {
-                Ok(next) => next,
-                Err(_) => {
-                    is_over = true;
-                    break_off(&mut body, broken).await
-                }
-            },
-        };
-        if let Broken::Late(by) = broken
-            && begun.elapsed() < LATE_FOR
-        {
-            sleep(by).await;
-        }
-        next.map(|chunk| (chunk, (body, is_over)))
-    })
-}
-
-/// What a watch tells when its time has come.
-async fn break_off(
-    body: &mut (impl Stream<Item = Chunk> + Unpin),
-    broken: Broken,
-) -> Option<Chunk> {
-    match broken {
-        Broken::Ends(_) => None,
-        Broken::Drops(_) => Some(Err(axum::Error::new("the connection is reset"))),
-        Broken::Expires(_) => {
-            let status = json!({
-                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                "message": "too old resource version", "reason": "Expired", "code": 410,
-            });
-            let event = json!({"type": "ERROR", "object": status});
-            Some(Ok(format!("{event}\n").into()))
-        }
-        Broken::Freezes { lasting, .. } => {
-            sleep(lasting).await;
-            body.next().await
-        }
-        Broken::Late(_) => body.next().await,
-    }
 }
