@@ -27,6 +27,8 @@ use super::sequences::{Aim, Ground, lanes_of, schedule_of};
 
 /// Rounds of learning before the first plan.
 const ROUNDS: usize = 120;
+/// They take no more than this part of the budget.
+const PART: f64 = 0.25;
 /// Multiples of the ends of the relaxation that are tried.
 const SCALES: [f64; 3] = [1.005, 1.015, 1.03];
 /// Orders that are tried at once, and so often in vain before nearer ends are tried.
@@ -95,7 +97,7 @@ pub(super) fn suits(instance: &Instance) -> bool {
 /// Finds the least ends of the relaxation with which all fits. The larger the multiple, the less of a margin is
 /// needed.
 pub(super) fn run(search: &mut Search) {
-    priced::learn(search, ROUNDS);
+    priced::learn_until(search, ROUNDS, PART);
     let ground = Ground::new(search.instance);
     let frontier = frontier(search);
     let fits = |search: &mut Search, row: usize, scale: f64| {

@@ -66,6 +66,11 @@ pub(super) fn branch(search: &mut Search) {
 
 /// Learns for so many rounds, or as far as the budget goes, and raises the bound.
 pub(super) fn learn(search: &mut Search, rounds: usize) {
+    learn_until(search, rounds, 1.0);
+}
+
+/// The same, but only until this part of the budget is spent.
+pub(super) fn learn_until(search: &mut Search, rounds: usize, part: f64) {
     let Some(counts) = search.incumbent().map(|incumbent| incumbent.counts.clone()) else {
         return;
     };
@@ -74,7 +79,8 @@ pub(super) fn learn(search: &mut Search, rounds: usize) {
     let Some(mut learnt) = known.or_else(|| Learnt::new(search.instance, &counts)) else {
         return;
     };
-    learnt.improve(rounds, || search.meter().expired());
+    let meter = search.meter();
+    learnt.improve(rounds, || meter.expired() || meter.progress() > part);
     search.raise_bound(learnt.bound());
     search.prices = Some((counts, learnt));
 }
