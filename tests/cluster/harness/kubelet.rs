@@ -199,14 +199,15 @@ impl NodeKubelet {
             "message": "kubelet is posting ready status",
         }]}});
         let nodes: Api<Node> = Api::all(self.client.clone());
-        nodes
-            .patch_status(
-                &self.node,
-                &PatchParams::default(),
-                &Patch::Strategic(ready),
-            )
-            .await?;
-        Ok(())
+        let how = PatchParams::default();
+        match nodes
+            .patch_status(&self.node, &how, &Patch::Strategic(ready))
+            .await
+        {
+            // Its test is over and has removed the node.
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            answer => Ok(answer.map(drop)?),
+        }
     }
 }
 

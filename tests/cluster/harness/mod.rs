@@ -30,7 +30,7 @@ pub(crate) use books::Tally;
 pub(crate) use checker::{Checker, Noted};
 pub(crate) use control_plane::ControlPlane;
 pub(crate) use dam::{Dam, Gate};
-pub(crate) use fault::{Faults, Kill, Mix};
+pub(crate) use fault::{Call, Fault, Faults, Kill, Kind, Mix};
 pub(crate) use kubelet::FakeKubelet;
 pub(crate) use operator::Operator;
 pub(crate) use process::Process;
