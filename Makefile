@@ -8,7 +8,10 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 IMAGE ?= taskbatch/taskbatch:$(VERSION)
 CRD := taskbatches.taskbatch.dev.yaml
 
-.PHONY: help build test test-long lint fmt demo tools cluster crds picture image kind bench
+# Frameworks without devices are enough: only how workers find each other is tried.
+PYTHON := target/frameworks/bin/python
+
+.PHONY: help build test test-long test-frameworks lint fmt demo tools cluster crds picture image kind bench
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +28,11 @@ test-long: tools ## Try plans, fixes and faults on a million seeds, requests on 
 	TASKBATCH_CASES=$${TASKBATCH_CASES:-1000000} cargo test --release --test oracle --no-default-features --locked -- --nocapture
 	SIM_SEEDS=$${SIM_SEEDS:-1000000} cargo test --release --lib --no-default-features --locked -- sim::fault_tests
 	TASKBATCH_CRASHES=$${TASKBATCH_CRASHES:-10000} TASKBATCH_MIXES=$${TASKBATCH_MIXES:-5000} cargo test --locked --test cluster -- crash_tests
+
+test-frameworks: tools ## Let gangs of real JAX and PyTorch processes add up, with the environment of the pods
+	[ -x $(PYTHON) ] || python3 -m venv target/frameworks
+	$(PYTHON) -m pip install --quiet jax torch
+	TASKBATCH_PYTHON=$(abspath $(PYTHON)) cargo test --locked --test cluster -- the_workers_of_each_framework
 
 lint: ## Check format, lints and the chart
 	cargo fmt --check

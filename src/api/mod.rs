@@ -16,9 +16,10 @@ pub use crd::{crd, crd_yaml};
 pub use fault::Fault;
 pub use spec::{
     Backoff, COPIES_MESSAGE, DECIMAL_MESSAGE, DELEGATE_MESSAGE, DURATION_MESSAGE, Estimate,
-    FRACTION_MESSAGE, FailurePolicy, Gang, MOST_COPIES, Objective, Optimizer, RANGE_MESSAGE,
-    RangeSpec, Retry, SCALING_MESSAGE, STEP_MESSAGE, ScalingSpec, ScalingType, SpeedupPoint,
-    TaskBatch, TaskBatchSpec, TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE, WorkerStep, WorkersSpec,
+    FRACTION_MESSAGE, FailurePolicy, Framework, Gang, MOST_COPIES, Objective, Optimizer,
+    RANGE_MESSAGE, RangeSpec, Retry, SCALING_MESSAGE, STEP_MESSAGE, ScalingSpec, ScalingType,
+    SpeedupPoint, TaskBatch, TaskBatchSpec, TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE, WorkerStep,
+    WorkersSpec,
 };
 pub use status::{
     Actual, AssignmentStatus, ConditionType, Phase, PlanStatus, Predicted, Progress,

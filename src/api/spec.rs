@@ -375,6 +375,23 @@ impl Default for Backoff {
 pub struct Gang {
     /// How many pods; the estimate holds for the smallest number.
     pub workers: WorkersSpec,
+    /// What the workers find each other with: variables for PyTorch, JAX or TensorFlow; Generic: TASKBATCH_HOSTS, the addresses of all workers. Each worker has TASKBATCH_WORKER, its rank, and TASKBATCH_WORKERS beside. Default Generic.
+    #[serde(default)]
+    pub framework: Framework,
+}
+
+/// The software that the workers of a gang talk through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Framework {
+    /// Any.
+    #[default]
+    Generic,
+    /// PyTorch: one process a worker, or torchrun.
+    Torch,
+    /// JAX.
+    Jax,
+    /// TensorFlow.
+    TensorFlow,
 }
 
 /// Numbers of workers: min, min + step, ... up to max, or min x 2, x 4, ...

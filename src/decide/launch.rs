@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use super::Memory;
 use super::delegate;
 use super::manifest::{self, Intent};
+use super::name;
 use super::plan::Launch;
+use super::rendezvous;
 use super::returned;
 use super::track::{Copy, State, Tracked};
 use super::verdict;
@@ -138,8 +140,10 @@ fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> V
         Action::Create(CreatePod {
             copy: id.clone(),
             batch: tracked.id.clone(),
-            name: manifest::name(&intent),
+            name: name::of_pod(&intent, intent.worker),
             manifest: manifest::pod(&intent),
+            // The other workers do not start without the first one.
+            service: rendezvous::service(&intent).filter(|_| intent.worker == 0),
         })
     };
     launch.nodes.iter().enumerate().map(pod).collect()

@@ -5,15 +5,14 @@ use serde_json::{Map, Value, json};
 
 use super::pin::pin;
 use super::track::{Copy, Tracked};
+use super::world::ObjectId;
+use super::{name, rendezvous};
 use crate::api::{
     GROUP, KUBE_SCHEDULER, SCHEDULER_NAME, SCHEDULING_GATE, TaskSpec, annotation, label,
 };
 use crate::cluster::pod::PredictedMillis;
 use crate::cluster::quantity;
 use crate::model::{MEMORY, Resources, Task, is_extended};
-
-/// The longest name that is also a host name.
-const LONGEST_NAME: usize = 63;
 
 /// What one pod of a copy is to be.
 #[derive(Clone, Debug)]
@@ -50,32 +49,6 @@ pub struct Intent<'a> {
     pub setback: Option<&'a str>,
 }
 
-/// `<batch>-<task>-<copy>-<attempt>`, for gangs `-<worker>` behind; with a hash where that is too
-/// long, or where a pod of that name belongs to somebody else.
-pub fn name(intent: &Intent<'_>) -> String {
-    let batch = &intent.tracked.id;
-    let mut plain = format!(
-        "{}-{}-{}-{}",
-        batch.name, intent.spec.name, intent.copy.copy, intent.copy.attempt
-    );
-    if intent.workers > 1 {
-        plain += &format!("-{}", intent.worker);
-    }
-    if plain.len() <= LONGEST_NAME && !intent.name_taken {
-        return plain;
-    }
-    let hash = format!("{:016x}", fnv(&format!("{}/{plain}", batch.uid)));
-    let kept: String = plain.chars().take(LONGEST_NAME - hash.len() - 1).collect();
-    format!("{}-{hash}", kept.trim_end_matches(['-', '.']))
-}
-
-/// FNV-1a: names must be the same in every version of the program.
-fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 /// The whole pod, as JSON, so that no field of the template is lost.
 pub fn pod(intent: &Intent<'_>) -> Value {
     let template = &intent.spec.template.0;
@@ -99,25 +72,37 @@ pub fn pod(intent: &Intent<'_>) -> Value {
             }
         }
     }
+    rendezvous::name_host(&mut spec, intent);
     let id = &intent.tracked.id;
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": name(intent),
+            "name": name::of_pod(intent, intent.worker),
             "namespace": id.namespace,
             "labels": labels(intent),
             "annotations": annotations(intent),
-            "ownerReferences": [{
-                "apiVersion": format!("{GROUP}/v1alpha1"),
-                "kind": "TaskBatch",
-                "name": id.name,
-                "uid": id.uid,
-                "controller": true,
-            }],
+            "ownerReferences": owners(id),
         },
         "spec": spec,
     })
+}
+
+/// Names the batch as the owner, so that what is created goes with it.
+pub fn owners(batch: &ObjectId) -> Value {
+    json!([{
+        "apiVersion": format!("{GROUP}/v1alpha1"),
+        "kind": "TaskBatch",
+        "name": batch.name,
+        "uid": batch.uid,
+        "controller": true,
+    }])
+}
+
+/// The batch as a label: at most 63 characters.
+pub fn batch_label(batch: &ObjectId) -> String {
+    let label: String = batch.name.chars().take(name::LONGEST).collect();
+    label.trim_end_matches(['-', '.']).to_owned()
 }
 
 /// The number of the attempt that a pod is for.
@@ -130,9 +115,8 @@ pub fn attempt(pod: &Value) -> Option<u32> {
 
 fn labels(intent: &Intent<'_>) -> Map<String, Value> {
     let mut labels = strings(&intent.spec.template.0["metadata"]["labels"]);
-    let batch: String = intent.tracked.id.name.chars().take(LONGEST_NAME).collect();
     let ours = [
-        (label::BATCH, batch.trim_end_matches(['-', '.']).to_owned()),
+        (label::BATCH, batch_label(&intent.tracked.id)),
         (label::TASK, intent.spec.name.clone()),
         (label::COPY, intent.copy.copy.to_string()),
         (label::ATTEMPT, intent.copy.attempt.to_string()),
@@ -164,19 +148,20 @@ fn strings(map: &Value) -> Map<String, Value> {
     map.as_object().cloned().unwrap_or_default()
 }
 
-/// Tells the container which copy it is; a variable that the user set stays as it is.
+/// Tells the container which copy and which worker it is; a variable that the user set stays as it is.
 fn add_environment(container: &mut Value, intent: &Intent<'_>) {
-    let ours = [
+    let place = [
         ("TASKBATCH_INDEX", intent.copy.copy),
         ("TASKBATCH_COUNT", intent.task.count),
         ("TASKBATCH_ATTEMPT", intent.copy.attempt),
         ("TASKBATCH_WORKER", intent.worker),
         ("TASKBATCH_WORKERS", intent.workers),
     ];
+    let place = place.map(|(name, value)| (name, value.to_string()));
     let mut env = container["env"].as_array().cloned().unwrap_or_default();
-    for (name, value) in ours {
+    for (name, value) in place.into_iter().chain(rendezvous::variables(intent)) {
         if !env.iter().any(|set| set["name"] == name) {
-            env.push(json!({"name": name, "value": value.to_string()}));
+            env.push(json!({"name": name, "value": value}));
         }
     }
     container["env"] = Value::Array(env);

@@ -8,10 +8,14 @@ mod delegate;
 mod group;
 mod launch;
 mod manifest;
+mod name;
 pub mod neighbours;
 mod pin;
 mod plan;
 mod ranges;
+mod rendezvous;
+#[cfg(test)]
+mod rendezvous_tests;
 mod returned;
 mod status;
 mod task_status;
@@ -137,6 +141,8 @@ async fn act<W: World>(
         return pace;
     }
     let outcomes = world.act(actions).await;
+    memory.welcome(actions, &outcomes);
+    let mut refused = HashSet::new();
     for (action, outcome) in actions.iter().zip(&outcomes) {
         world.note(Fact::Acted { action, outcome });
         match outcome {
@@ -153,7 +159,11 @@ async fn act<W: World>(
                 memory.asked(action);
                 pace = pace.max(Pace::Later((*retry_after).max(Duration::from_millis(100))));
             }
-            Outcome::Refused { copy, message } => memory.refuse(copy, message, observed.now),
+            // Once for all pods of a gang.
+            Outcome::Refused { copy, message } if refused.insert(copy) => {
+                memory.refuse(copy, message, observed.now);
+            }
+            Outcome::Refused { .. } => {}
         }
     }
     pace
@@ -167,7 +177,6 @@ fn succeeded<W: World>(
     action: &Action,
 ) {
     match action {
-        Action::Create(create) => _ = memory.refusals.remove(&create.copy),
         Action::Bind(bind) => {
             let batch = batches
                 .iter()
@@ -180,7 +189,7 @@ fn succeeded<W: World>(
             }
         }
         Action::TakeBack(it) => memory.set_back(it, observed.now),
-        Action::Release(_) | Action::Delete(_) | Action::DeleteBatch(_) => {}
+        Action::Create(_) | Action::Release(_) | Action::Delete(_) | Action::DeleteBatch(_) => {}
     }
 }
 
@@ -191,6 +200,19 @@ impl Memory {
         {
             let known = self.asked.entry(create.copy.clone()).or_default();
             *known = attempt.max(*known);
+        }
+    }
+
+    /// Copies whose pods were all taken are refused no longer; of a gang one pod may be taken and another not.
+    fn welcome(&mut self, actions: &[Action], outcomes: &[Outcome]) {
+        let mut taken: BTreeMap<&CopyId, bool> = BTreeMap::new();
+        for (action, outcome) in actions.iter().zip(outcomes) {
+            if let Action::Create(create) = action {
+                *taken.entry(&create.copy).or_insert(true) &= *outcome == Outcome::Done;
+            }
+        }
+        for (copy, _) in taken.into_iter().filter(|(_, whole)| *whole) {
+            self.refusals.remove(copy);
         }
     }
 

@@ -77,6 +77,8 @@ pub struct CreatePod {
     pub name: String,
     /// The whole object, as JSON.
     pub manifest: Value,
+    /// A Service of the batch that must exist before, as JSON.
+    pub service: Option<Value>,
 }
 
 /// A pod to bind. UID and resource version are preconditions: a pod that changed since is not bound.

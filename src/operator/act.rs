@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use kube::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::warn;
 
 use super::caches::Caches;
@@ -57,6 +57,11 @@ impl Writer<'_> {
     }
 
     async fn create(&self, create: &CreatePod) -> Outcome {
+        if let Some(service) = &create.service
+            && let Err(outcome) = self.expose(create, service).await
+        {
+            return outcome;
+        }
         let path = pods(&create.batch.namespace);
         let mut manifest = create.manifest.clone();
         manifest["metadata"]["annotations"][annotation::LEADER] = json!(self.leader());
@@ -68,6 +73,24 @@ impl Writer<'_> {
             Answer::Conflict(_) | Answer::Missing => Outcome::Conflict,
             Answer::Refused(message) => refused(&create.copy, message),
             Answer::Unclear { retry_after, .. } => self.unknown(key(create), retry_after),
+        }
+    }
+
+    /// Creates the Service of the batch unless it is there; `Err`: it is not, and what that means for the pod.
+    async fn expose(&self, create: &CreatePod, service: &Value) -> Result<(), Outcome> {
+        let path = format!("/api/v1/namespaces/{}/services", create.batch.namespace);
+        let answer = match self.write("POST", &path, Content::json(service)).await {
+            Answer::Conflict(status) if status.reason == "AlreadyExists" => {
+                let name = service["metadata"]["name"].as_str().unwrap_or_default();
+                send(self.client, "GET", &format!("{path}/{name}"), None).await
+            }
+            answer => answer,
+        };
+        match answer {
+            Answer::Accepted(body) => owned(create, &body),
+            Answer::Conflict(_) | Answer::Missing => Err(Outcome::Conflict),
+            Answer::Refused(message) => Err(refused(&create.copy, message)),
+            Answer::Unclear { retry_after, .. } => Err(Outcome::Unknown { retry_after }),
         }
     }
 
@@ -292,6 +315,24 @@ impl Writer<'_> {
         self.caches
             .ledger(|ledger| ledger.doubt(pod, Timestamp::now()));
         Outcome::Unknown { retry_after }
+    }
+}
+
+/// Whether the Service belongs to the batch of the pod.
+fn owned(create: &CreatePod, service: &Bytes) -> Result<(), Outcome> {
+    let service: Value = serde_json::from_slice(service).unwrap_or_default();
+    let owner = &service["metadata"]["ownerReferences"][0];
+    match owner["kind"].as_str() {
+        Some("TaskBatch") if owner["uid"] == create.batch.uid.as_str() => Ok(()),
+        // A batch of the same name was there before; its Service will be gone soon.
+        Some("TaskBatch") => Err(Outcome::Unknown {
+            retry_after: NAMESAKE,
+        }),
+        _ => {
+            let name = service["metadata"]["name"].as_str().unwrap_or_default();
+            let message = format!("a Service {name} already exists and is none of this batch");
+            Err(refused(&create.copy, message))
+        }
     }
 }
 

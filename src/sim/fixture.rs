@@ -83,6 +83,7 @@ pub(super) fn create(cluster: &Cluster, name: &str, requests: Value, length: Mil
         },
         name: name.into(),
         manifest,
+        service: None,
     }
 }
 

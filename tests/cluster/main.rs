@@ -9,6 +9,7 @@ mod crash_tests;
 mod delegate_tests;
 mod fault_tests;
 mod fence_tests;
+mod gang_tests;
 mod harness;
 mod harness_tests;
 mod kubelet_tests;
@@ -19,12 +20,15 @@ mod returned_tests;
 mod scenario;
 mod serve;
 mod sharing_tests;
+mod worker;
 
 use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
-    if std::env::args().nth(1).as_deref() == Some("serve") {
-        return serve::run();
+    match std::env::args().nth(1).as_deref() {
+        Some("serve") => return serve::run(),
+        Some("worker") => return worker::run(),
+        _ => {}
     }
     let tests = [
         batch_tests::TESTS,
@@ -33,6 +37,7 @@ fn main() -> anyhow::Result<ExitCode> {
         delegate_tests::TESTS,
         fault_tests::TESTS,
         fence_tests::TESTS,
+        gang_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
         planted_tests::TESTS,

@@ -2,6 +2,7 @@
 
 mod estimate;
 mod faults;
+mod gang;
 mod order;
 
 use std::collections::BTreeMap;
@@ -13,12 +14,13 @@ use serde_json::Value;
 
 use self::estimate::read_estimate;
 use self::faults::Faults;
+use self::gang::read_workers;
 use self::order::{check_dependencies, check_names};
 use super::binding::{self, Binder};
 use super::{placement, requests, template};
 use crate::api::{
     Binding, COPIES_MESSAGE, DELEGATE_MESSAGE, Fault, MOST_COPIES, RANGE_MESSAGE, RangeSpec,
-    STEP_MESSAGE, TaskBatch, TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE, WorkerStep,
+    STEP_MESSAGE, TaskBatch, TaskSpec, WHOLE_MESSAGE,
 };
 use crate::model::{Batch, Exact, Range, Resources, Task, Workers, ceil_i64, is_extended};
 
@@ -38,7 +40,7 @@ pub fn read(batch: &TaskBatch) -> Result<Batch, Vec<Fault>> {
         faults.add("spec", COPIES_MESSAGE);
     }
     faults.duration("spec.optimizer.timeLimit", Some(&spec.optimizer.time_limit));
-    let tasks = read_tasks(&spec.tasks, spec.binding, &mut faults);
+    let tasks = read_tasks(&spec.tasks, name, spec.binding, &mut faults);
     check_names(&spec.tasks, &mut faults);
     check_dependencies(&spec.tasks, &mut faults);
     if !faults.0.is_empty() {
@@ -53,10 +55,11 @@ pub fn read(batch: &TaskBatch) -> Result<Batch, Vec<Fault>> {
 }
 
 /// The tasks that can be read, side by side; the faults are in their order.
-fn read_tasks(tasks: &[TaskSpec], binding: Binding, faults: &mut Faults) -> Vec<Task> {
+fn read_tasks(tasks: &[TaskSpec], batch: &str, binding: Binding, faults: &mut Faults) -> Vec<Task> {
     let each = tasks.par_iter().enumerate().map(|(index, task)| {
         let mut faults = Faults::default();
-        let read = read_task(task, binding, &format!("spec.tasks[{index}]"), &mut faults);
+        let at = format!("spec.tasks[{index}]");
+        let read = read_task(task, batch, binding, &at, &mut faults);
         (read, faults)
     });
     let each: Vec<(Option<Task>, Faults)> = each.collect();
@@ -67,7 +70,13 @@ fn read_tasks(tasks: &[TaskSpec], binding: Binding, faults: &mut Faults) -> Vec<
     found.collect()
 }
 
-fn read_task(task: &TaskSpec, binding: Binding, at: &str, faults: &mut Faults) -> Option<Task> {
+fn read_task(
+    task: &TaskSpec,
+    batch: &str,
+    binding: Binding,
+    at: &str,
+    faults: &mut Faults,
+) -> Option<Task> {
     let before = faults.0.len();
     let pod_at = format!("{at}.template.spec");
     faults
@@ -98,6 +107,7 @@ fn read_task(task: &TaskSpec, binding: Binding, at: &str, faults: &mut Faults) -
     let sized = sized_resource(task, &ranges, &own, at, faults);
     let estimate = read_estimate(task, sized.as_deref(), at, faults);
     let workers = read_workers(task, at, faults);
+    gang::check(task, &workers, batch, at, faults);
     check_modes(&ranges, sized.as_deref(), &workers, at, faults);
     let ranged = ranges.keys().map(String::as_str).collect();
     let shape = sums(
@@ -284,45 +294,6 @@ fn sized_resource(
     device
         .or_else(|| ranges.keys().find(|name| *name == "cpu"))
         .cloned()
-}
-
-fn read_workers(task: &TaskSpec, at: &str, faults: &mut Faults) -> Workers {
-    let Some(gang) = &task.gang else {
-        return Workers(vec![1]);
-    };
-    let at = format!("{at}.gang.workers");
-    let (min, max) = (
-        gang.workers.min,
-        gang.workers.max.unwrap_or(gang.workers.min),
-    );
-    if min < 1 || max > 1024 || min > max {
-        let message = format!("min {min} and max {max}: from 1 to 1024, and {WORKERS_MESSAGE}");
-        faults.add(&at, message);
-        return Workers(vec![1]);
-    }
-    let numbers: Vec<i64> = match &gang.workers.step {
-        WorkerStep::Number(step) if *step >= 1 => (min..=max)
-            .step_by(usize::try_from(*step).unwrap_or(1))
-            .collect(),
-        WorkerStep::Name(name) if name == "PowerOfTwo" => {
-            std::iter::successors(Some(min), |number| Some(number * 2))
-                .take_while(|number| *number <= max)
-                .collect()
-        }
-        _ => {
-            faults.add(
-                format!("{at}.step"),
-                "must be a whole number from 1 to 1024, or PowerOfTwo",
-            );
-            vec![1]
-        }
-    };
-    Workers(
-        numbers
-            .into_iter()
-            .filter_map(|number| u32::try_from(number).ok())
-            .collect(),
-    )
 }
 
 fn check_modes(

@@ -220,11 +220,11 @@ impl Books {
             ("patch" | "update", ("taskbatches", "status")) | ("delete", ("taskbatches", "")) => {
                 Ok(())
             }
-            ("create", ("pods", "")) => {
+            ("create", ("pods" | "services", "")) => {
                 if write.body["metadata"]["ownerReferences"][0]["kind"] != "TaskBatch" {
-                    return Err("a pod that belongs to no batch");
+                    return Err("an object that belongs to no batch");
                 }
-                if write.may_be_done() {
+                if write.resource == "pods" && write.may_be_done() {
                     self.created.insert(key);
                 }
                 Ok(())

@@ -36,5 +36,6 @@ pub(crate) use operator::Operator;
 pub(crate) use process::Process;
 pub(crate) use proxy::Proxy;
 pub(crate) use sandbox::Sandbox;
+pub(crate) use tools::{capture, source};
 pub(crate) use trial::{Test, interrupted, run};
 pub(crate) use wait::{eventually, seconds};
