@@ -16,10 +16,10 @@ pub use crd::{crd, crd_yaml};
 pub use fault::Fault;
 pub use spec::{
     Backoff, COPIES_MESSAGE, DECIMAL_MESSAGE, DELEGATE_MESSAGE, DURATION_MESSAGE, Estimate,
-    FRACTION_MESSAGE, FailurePolicy, Framework, Gang, MOST_COPIES, Objective, Optimizer,
-    RANGE_MESSAGE, RangeSpec, Retry, SCALING_MESSAGE, STEP_MESSAGE, ScalingSpec, ScalingType,
-    SpeedupPoint, TaskBatch, TaskBatchSpec, TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE, WorkerStep,
-    WorkersSpec,
+    FRACTION_MESSAGE, FailurePolicy, FlavorSpec, Framework, Gang, MOST_COPIES, Objective,
+    Optimizer, RANGE_MESSAGE, RangeSpec, Retry, SCALING_MESSAGE, STEP_MESSAGE, ScalingSpec,
+    ScalingType, SpeedupPoint, TaskBatch, TaskBatchSpec, TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE,
+    WorkerStep, WorkersSpec,
 };
 pub use status::{
     Actual, AssignmentStatus, ConditionType, Phase, PlanStatus, Predicted, Progress,
@@ -69,6 +69,8 @@ pub mod annotation {
     pub const PREDICTED_END: &str = "taskbatch.dev/predicted-end";
     /// How long the plan expects the pod to read, compute and run: three whole numbers of ms, `read/compute/total`.
     pub const PREDICTED: &str = "taskbatch.dev/predicted-ms";
+    /// The flavor that the plan chose, where the task has some.
+    pub const FLAVOR: &str = "taskbatch.dev/flavor";
     /// Number of pods of this attempt.
     pub const WORKERS: &str = "taskbatch.dev/workers";
     /// How many attempts of this copy failed before, each a use of its retries.

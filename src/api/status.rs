@@ -224,6 +224,9 @@ pub struct AssignmentStatus {
     pub requests: BTreeMap<String, String>,
     /// Number of pods.
     pub workers: i64,
+    /// The flavor that was chosen, where the task has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flavor: Option<String>,
     /// Delegate where kube-scheduler binds the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<String>,

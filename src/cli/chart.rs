@@ -187,7 +187,10 @@ impl<'a> Painter<'a> {
                 },
                 size: size(&mode.requests),
                 batch: self.problem.batches[task.batch].key.clone(),
-                requests: requests(&mode.requests),
+                requests: match &mode.flavor {
+                    Some(flavor) => format!("{flavor}: {}", requests(&mode.requests)),
+                    None => requests(&mode.requests),
+                },
                 start: assignment.start,
                 end: assignment.end,
                 share,

@@ -21,6 +21,7 @@ fn problem() -> Problem {
         held: vec![],
     };
     let mode = |cpu: i64, gpu: i64| Mode {
+        flavor: None,
         pods: 1,
         requests: Resources::from_iter(
             [("cpu", cpu), ("nvidia.com/gpu", gpu)]

@@ -44,7 +44,7 @@ pub fn compile(snapshot: &Snapshot, requests: &[Request<'_>], goal: Goal) -> Pro
     // Tasks know nothing of each other here, so that their modes can be made side by side.
     let modes = requests
         .par_iter()
-        .map(|request| compiler.modes(request.task()));
+        .map(|request| compiler.all_modes(request.task()));
     let mut modes: Vec<Vec<Mode>> = modes.collect();
     for index in dependency_order(requests) {
         compiler.add(&requests[index], std::mem::take(&mut modes[index]));
@@ -114,6 +114,7 @@ fn asks_same(one: &Task, other: &Task) -> bool {
         && one.shape == other.shape
         && one.placement == other.placement
         && one.workers == other.workers
+        && one.flavors == other.flavors
 }
 
 struct Compiler<'a> {
@@ -137,23 +138,20 @@ impl<'a> Compiler<'a> {
         let mut names: BTreeSet<&str> = BTreeSet::new();
         for request in requests {
             let task = request.batch.tasks.get(request.task);
-            let Some(task) = task else { continue };
-            if !placements.contains(&&task.placement) {
-                placements.push(&task.placement);
+            for way in task.into_iter().flat_map(Task::ways) {
+                if !placements.contains(&&way.placement) {
+                    placements.push(&way.placement);
+                }
+                let shape = [
+                    &way.own,
+                    &way.shape.beside,
+                    &way.shape.init_peak,
+                    &way.shape.pod_level,
+                ];
+                let shape = shape.into_iter().flat_map(Resources::iter);
+                names.extend(shape.map(|(name, _)| name));
+                names.extend(way.ranges.keys().map(String::as_str));
             }
-            let shape = [
-                &task.own,
-                &task.shape.beside,
-                &task.shape.init_peak,
-                &task.shape.pod_level,
-            ];
-            names.extend(
-                shape
-                    .into_iter()
-                    .flat_map(Resources::iter)
-                    .map(|(name, _)| name),
-            );
-            names.extend(task.ranges.keys().map(String::as_str));
         }
         names.insert(crate::model::PODS);
         let resources: Vec<String> = names.into_iter().map(str::to_owned).collect();
@@ -280,7 +278,13 @@ impl<'a> Compiler<'a> {
             }));
     }
 
-    /// All modes of a task that can run, without the dominated ones.
+    /// All modes of a task that can run, on whatever hardware, without the dominated ones.
+    fn all_modes(&self, task: &Task) -> Vec<Mode> {
+        let ways = task.ways().iter();
+        without_dominated(ways.flat_map(|way| self.modes(way)).collect(), self.goal)
+    }
+
+    /// The modes of a task on one kind of hardware.
     fn modes(&self, task: &Task) -> Vec<Mode> {
         let admitted = self
             .placements
@@ -314,6 +318,7 @@ impl<'a> Compiler<'a> {
                 .sum();
             if room >= u64::from(size.pods) {
                 found.push(Mode {
+                    flavor: task.flavor.clone(),
                     pods: size.pods,
                     requests: size.requests,
                     demand,
@@ -323,7 +328,7 @@ impl<'a> Compiler<'a> {
                 });
             }
         }
-        without_dominated(found, self.goal)
+        found
     }
 
     fn run(&self, task: &Task, size: &modes::Size, demand: &[i64], class: usize) -> Option<Run> {
@@ -334,7 +339,8 @@ impl<'a> Compiler<'a> {
         }
         let node = &self.snapshot.nodes[*room.nodes.first()?];
         let (duration, read, compute) = modes::duration(task, &size.work, &node.speed)?;
-        let price = modes::price(node, &size.effective);
+        let hourly = task.price.as_ref().unwrap_or(&node.price);
+        let price = modes::price(hourly, node, &size.effective);
         let cost = (price.clone() * Fraction::from(duration)).ceil()?;
         Some(Run {
             class,

@@ -7,8 +7,31 @@ use super::{mend, modes, remedy, snapshot};
 use crate::constraint;
 use crate::model::{Fix, PODS, Reason, Resources, Snapshot, Task};
 
-/// Why no node could ever hold the task, as things stand: reason, message and the smallest fix known.
+/// Why no node could ever hold the task, as things stand: reason, message and the smallest fix known. Of several
+/// flavors, the one that is nearest to a place.
 pub fn unplaceable(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<Fix>) {
+    let ways = task.ways().iter();
+    let each = ways.map(|way| {
+        let (reason, message, fix) = unplaceable_way(snapshot, way);
+        (reason, of_flavor(way, message), fix)
+    });
+    let far = |reason: Reason| match reason {
+        Reason::WaitingForCapacity => 0,
+        Reason::ExceedsCapacity => 1,
+        _ => 2,
+    };
+    let nearest = each.min_by_key(|(reason, ..)| far(*reason));
+    nearest.unwrap_or_else(|| unplaceable_way(snapshot, task))
+}
+
+fn of_flavor(task: &Task, message: String) -> String {
+    match &task.flavor {
+        Some(name) => format!("flavor {name}: {message}"),
+        None => message,
+    }
+}
+
+fn unplaceable_way(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<Fix>) {
     let sizes = modes::sizes(task).unwrap_or_default();
     let Some(smallest) = sizes.first() else {
         let message = "the sum of its requests does not fit 64 bits".into();
@@ -45,8 +68,13 @@ pub fn unplaceable(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<
     (Reason::ExceedsCapacity, message, fix)
 }
 
-/// Why a task that fits waits now: what its smallest size needs, and what is free now.
+/// Why a task that fits waits now: what its smallest size needs, on the flavor that the plan chose, and what is free
+/// now.
 pub fn waiting(snapshot: &Snapshot, task: &Task) -> String {
+    of_flavor(task, waiting_way(snapshot, task))
+}
+
+fn waiting_way(snapshot: &Snapshot, task: &Task) -> String {
     let admitted = admitted(snapshot, task);
     let now = snapshot::free_now(snapshot);
     let free: Vec<&Resources> = admitted.iter().map(|at| &now[*at]).collect();

@@ -185,5 +185,9 @@ pub(crate) fn task(random: &mut ChaCha8Rng) -> Task {
         },
         workers: Workers(workers),
         after: Vec::new(),
+        rate: exact(1),
+        price: None,
+        flavor: None,
+        flavors: Vec::new(),
     }
 }

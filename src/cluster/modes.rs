@@ -21,6 +21,15 @@ pub struct Size {
     pub speedup: Fraction,
 }
 
+/// How many sizes a task has.
+pub fn count(task: &Task) -> usize {
+    let sized = task.sized.as_ref().and_then(|name| task.ranges.get(name));
+    let sizes = sized.map_or(1, |range| {
+        usize::try_from(range.len()).unwrap_or(usize::MAX)
+    });
+    sizes.saturating_mul(task.workers.0.len())
+}
+
 /// Every size of a task, smallest first.
 pub fn sizes(task: &Task) -> Result<Vec<Size>, Overflow> {
     let sized = task.sized.as_deref();
@@ -28,6 +37,7 @@ pub fn sizes(task: &Task) -> Result<Vec<Size>, Overflow> {
         Some(range) => range.sizes().collect(),
         None => vec![sized.map_or(0, |name| task.own.get(name))],
     };
+    let rate = || Fraction::from(&task.rate);
     let mut found = Vec::new();
     for &pods in &task.workers.0 {
         for &amount in &amounts {
@@ -38,7 +48,7 @@ pub fn sizes(task: &Task) -> Result<Vec<Size>, Overflow> {
                 amount,
                 effective: task.shape.effective(&requests)?,
                 requests,
-                work: Fraction::from(&task.estimate.process) / speedup.clone(),
+                work: Fraction::from(&task.estimate.process) / (speedup.clone() * rate()),
                 speedup,
             });
         }
@@ -141,14 +151,15 @@ pub fn duration(task: &Task, work: &Fraction, speed: &Exact) -> Option<(Millis, 
     Some((total.ceil()?, parts.0, parts.1))
 }
 
-/// Price of a pod on a node, in millionths for each ms: the node's price an hour x the pod's dominant share of it.
-pub fn price(node: &Node, effective: &Resources) -> Fraction {
+/// Price of a pod on a node, in millionths for each ms: the price of the whole node an hour x the pod's dominant share
+/// of it.
+pub fn price(hourly: &Exact, node: &Node, effective: &Resources) -> Fraction {
     let shares = effective.iter().filter_map(|(name, amount)| {
         let all = node.allocatable.get(name);
         (name != "pods" && amount > 0 && all > 0).then(|| Fraction::new(amount, all))
     });
     let dominant = shares.max().unwrap_or_else(|| Fraction::from(0));
-    Fraction::from(&node.price) * dominant * Fraction::new(1_000_000, 3_600_000)
+    Fraction::from(hourly) * dominant * Fraction::new(1_000_000, 3_600_000)
 }
 
 /// What a copy adds to a static goal, in thousandths; 0 for timed goals. `None` beyond 64 bits.
@@ -180,7 +191,7 @@ pub fn value(task: &Task, goal: Goal, size: &Size, largest: i64) -> Option<i64> 
         }
         Goal::Throughput => {
             let thousandths = Fraction::from(task.weight) * Fraction::from(1000);
-            (size.speedup.clone() * thousandths).floor()
+            (size.speedup.clone() * Fraction::from(&task.rate) * thousandths).floor()
         }
         Goal::Makespan | Goal::FlowTime | Goal::Cost => Some(0),
     }

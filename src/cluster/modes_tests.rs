@@ -63,6 +63,10 @@ prop_compose! {
             estimate: Estimate { read, process, guessed: false, scaling, overlap },
             workers: Workers((workers..workers + 2).collect()),
             after: Vec::new(),
+ rate: exact(1),
+ price: None,
+ flavor: None,
+ flavors: Vec::new(),
         }
     }
 }
@@ -142,7 +146,7 @@ proptest! {
             if there[at] > 0 { Exact::new(asked[at].into(), there[at].into()) } else { exact(0) }
         };
         let wanted = price * share(0).max(share(1)) * exact(1_000_000) / exact(3_600_000);
-        let found: Fraction = modes::price(&node, &amounts(asked));
+        let found: Fraction = modes::price(&node.price, &node, &amounts(asked));
         prop_assert_eq!(Exact::from(found), wanted);
     }
 }

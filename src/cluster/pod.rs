@@ -69,6 +69,8 @@ pub struct OwnPod {
     pub worker: u32,
     /// Number of pods of the attempt.
     pub workers: u32,
+    /// The flavor that the plan chose, where the task has some.
+    pub flavor: Option<String>,
     /// The node that the plan chose.
     pub node: String,
     /// Revision of that plan.
@@ -239,6 +241,7 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
         attempt: label(label::ATTEMPT)?.parse().ok()?,
         worker: label(label::WORKER).map_or(Some(0), |rank| rank.parse().ok())?,
         workers: note(annotation::WORKERS).map_or(Some(1), |all| all.parse().ok())?,
+        flavor: note(annotation::FLAVOR).cloned(),
         node: note(annotation::NODE)?.clone(),
         plan: note(annotation::PLAN)
             .and_then(|revision| revision.parse().ok())

@@ -1,9 +1,9 @@
 //! What no pod template may have: fields that TaskBatch sets itself. Who may bind the pods is another question, see
 //! `binding`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::api::{Fault, RESERVED, RESTART_MESSAGE};
+use crate::api::{Fault, FlavorSpec, RESERVED, RESTART_MESSAGE};
 
 /// What is reserved or wrong; `at` is the path of the pod spec.
 pub fn faults(spec: &Value, at: &str) -> Vec<Fault> {
@@ -22,6 +22,21 @@ pub fn faults(spec: &Value, at: &str) -> Vec<Fault> {
         }
     }
     found
+}
+
+/// The pod spec on hardware of this flavor.
+pub fn in_flavor(spec: &Value, flavor: Option<&FlavorSpec>) -> Value {
+    let mut spec = spec.clone();
+    let Some(flavor) = flavor else { return spec };
+    for (label, value) in &flavor.node_selector {
+        spec["nodeSelector"][label] = json!(value);
+    }
+    if !flavor.tolerations.is_empty() {
+        let mut all = spec["tolerations"].as_array().cloned().unwrap_or_default();
+        all.extend(flavor.tolerations.iter().cloned());
+        spec["tolerations"] = json!(all);
+    }
+    spec
 }
 
 #[cfg(test)]

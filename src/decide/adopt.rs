@@ -143,16 +143,16 @@ impl Planned {
             Duration::from_millis(assignment.start.unsigned_abs()),
         );
         let end = after(start, Duration::from_millis(predicted.total.unsigned_abs()));
+        let mode = &problem.tasks[assignment.task].modes[assignment.mode];
         if assignment.start == 0 {
             let launch = Launch {
+                flavor: mode.flavor.clone(),
                 nodes: assignment
                     .nodes
                     .iter()
                     .map(|node| problem.nodes[*node].clone())
                     .collect(),
-                requests: problem.tasks[assignment.task].modes[assignment.mode]
-                    .requests
-                    .clone(),
+                requests: mode.requests.clone(),
                 end,
                 predicted,
                 plan: self.plans.get(uid).map_or(1, |plan| plan.revision),
@@ -165,7 +165,10 @@ impl Planned {
         *last = (*last).max(end);
         let wait = self.waits.entry(id).or_insert_with(|| Wait {
             reason: Reason::WaitingForCapacity,
-            message: explain::waiting(answer.snapshot, &member.batch.tasks[member.task]),
+            message: explain::waiting(
+                answer.snapshot,
+                member.batch.tasks[member.task].in_flavor(mode.flavor.as_deref()),
+            ),
             planned: None,
         });
         wait.planned = Some((start, predicted));

@@ -118,7 +118,7 @@ fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> V
     let refusal = memory.refusals.get(&id);
     let name_taken = refusal.is_some_and(|refusal| refusal.name_taken);
     let setback = refusal.filter(|refusal| refusal.reason != Reason::PodRejected);
-    let task = &batch.tasks[copy.task];
+    let task = batch.tasks[copy.task].in_flavor(launch.flavor.as_deref());
     let pod = |(worker, node): (usize, &String)| {
         let intent = Intent {
             tracked,
@@ -212,7 +212,8 @@ fn surprises(
     let ours = held.iter().filter(|(_, own)| !own.delegated);
     let surprise = |(pod, own): &(&Pod, &OwnPod)| {
         let (node, _) = room.nodes.get(own.node.as_str())?;
-        let why = returned::surprise(&batch.tasks[copy.task], pod, own, node, fits)?;
+        let task = batch.tasks[copy.task].in_flavor(own.flavor.as_deref());
+        let why = returned::surprise(task, pod, own, node, fits)?;
         let cause = (Reason::Unschedulable, format!("{}: {why}", own.node));
         Some(Action::TakeBack(delegate::taken(
             tracked, copy, pod, own, cause,

@@ -11,7 +11,7 @@ use crate::api::{
     GROUP, KUBE_SCHEDULER, SCHEDULER_NAME, SCHEDULING_GATE, TaskSpec, annotation, label,
 };
 use crate::cluster::pod::PredictedMillis;
-use crate::cluster::quantity;
+use crate::cluster::{quantity, template};
 use crate::model::{MEMORY, Resources, Task, is_extended};
 
 /// What one pod of a copy is to be.
@@ -51,8 +51,9 @@ pub struct Intent<'a> {
 
 /// The whole pod, as JSON, so that no field of the template is lost.
 pub fn pod(intent: &Intent<'_>) -> Value {
-    let template = &intent.spec.template.0;
-    let mut spec = template["spec"].clone();
+    let flavor = intent.task.flavor.as_ref();
+    let flavor = flavor.and_then(|name| intent.spec.flavors.iter().find(|it| it.name == *name));
+    let mut spec = template::in_flavor(&intent.spec.template.0["spec"], flavor);
     if intent.delegated {
         spec["schedulerName"] = json!(KUBE_SCHEDULER);
         spec["schedulingGates"] = json!([{"name": SCHEDULING_GATE}]);
@@ -138,6 +139,9 @@ fn annotations(intent: &Intent<'_>) -> Map<String, Value> {
         (annotation::REJECTIONS, intent.rejections.to_string()),
     ];
     notes.extend(ours.map(|(key, value)| (key.to_owned(), json!(value))));
+    if let Some(flavor) = &intent.task.flavor {
+        notes.insert(annotation::FLAVOR.to_owned(), json!(flavor));
+    }
     if let Some(said) = intent.setback {
         notes.insert(annotation::UNSCHEDULABLE.to_owned(), json!(said));
     }
@@ -236,6 +240,10 @@ mod tests {
             },
             workers: Workers(vec![1]),
             after: Vec::new(),
+            rate: exact(1),
+            price: None,
+            flavor: None,
+            flavors: Vec::new(),
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Planned {
 pub struct Launch {
     /// Node of each pod.
     pub nodes: Vec<String>,
+    /// The chosen flavor.
+    pub flavor: Option<String>,
     /// Complete requests of the sized container.
     pub requests: Resources,
     /// Expected end.

@@ -225,6 +225,7 @@ fn assignment(tracked: &Tracked, copy: &Copy, own: &OwnPod) -> AssignmentStatus 
             .map(|(_, requests)| written(requests))
             .unwrap_or_default(),
         workers: own.workers.into(),
+        flavor: own.flavor.clone(),
         binding: own.delegated.then(|| Binding::Delegate.to_string()),
     }
 }

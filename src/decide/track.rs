@@ -187,6 +187,10 @@ fn as_of_now(
     }
     let mut narrowed = Batch::clone(&batch);
     for (task, (off, beyond_us)) in narrowed.tasks.iter_mut().zip(now) {
+        for flavor in &mut task.flavors {
+            flavor.placement.off.clone_from(&off);
+            flavor.delegated |= beyond_us;
+        }
         task.placement.off = off;
         task.delegated |= beyond_us;
     }

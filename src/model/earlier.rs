@@ -30,6 +30,8 @@ pub struct EarlierTask {
 /// A size of a copy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Size {
+    /// Name of the flavor, where the task has a choice.
+    pub flavor: Option<String>,
     /// Number of pods.
     pub pods: u32,
     /// Complete requests of the sized container.
@@ -74,6 +76,7 @@ impl Earlier {
             let size = *sizes.entry((one.task, one.mode)).or_insert_with(|| {
                 let mode = &task.modes[one.mode];
                 entry.sizes.push(Size {
+                    flavor: mode.flavor.clone(),
                     pods: mode.pods,
                     requests: mode.requests.clone(),
                 });

@@ -67,6 +67,8 @@ pub struct PlannedTask {
 /// One way to run one copy of a task.
 #[derive(Clone, Debug)]
 pub struct Mode {
+    /// Name of the flavor, where the task has a choice.
+    pub flavor: Option<String>,
     /// Number of pods, each with the same requests; they start and end together.
     pub pods: u32,
     /// Complete requests of the sized container, as they will be written.

@@ -242,6 +242,32 @@ pub struct Task {
     pub workers: Workers,
     /// Names of the tasks whose copies must all have ended before.
     pub after: Vec<String>,
+    /// How fast it computes, where 1 is what the estimate says; above 0.
+    pub rate: Exact,
+    /// Price of a whole node an hour, in the place of the node's own.
+    pub price: Option<Exact>,
+    /// Name of the flavor, where this is the task on one kind of hardware.
+    pub flavor: Option<String>,
+    /// The task on each kind of hardware that it can choose from; empty where it has no choice.
+    pub flavors: Vec<Task>,
+}
+
+impl Task {
+    /// The task on each kind of hardware, or as it is.
+    pub fn ways(&self) -> &[Task] {
+        if self.flavors.is_empty() {
+            std::slice::from_ref(self)
+        } else {
+            &self.flavors
+        }
+    }
+
+    /// The task on this kind of hardware; as it is if there is none of that name.
+    pub fn in_flavor(&self, name: Option<&str>) -> &Task {
+        let mut flavors = self.flavors.iter();
+        let found = flavors.find(|way| name.is_some() && way.flavor.as_deref() == name);
+        found.unwrap_or(self)
+    }
 }
 
 /// Sizes of one resource, in its unit: min, min + step, ..., and always max.

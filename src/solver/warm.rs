@@ -102,7 +102,9 @@ fn kept<'e>(instance: &Instance, earlier: &'e Earlier) -> Vec<Option<Kept<'e>>> 
 /// The mode of a task, an index into `TaskView::modes`, that is of this size.
 fn mode_of(instance: &Instance, task: usize, size: &Size) -> Option<usize> {
     let modes = &instance.problem.tasks[task].modes;
-    let is_it = |mode: &Mode| mode.pods == size.pods && mode.requests == size.requests;
+    let is_it = |mode: &Mode| {
+        (&mode.flavor, mode.pods, &mode.requests) == (&size.flavor, size.pods, &size.requests)
+    };
     let mut views = instance.tasks[task].modes.iter();
     views.position(|view| is_it(&modes[view.index]))
 }

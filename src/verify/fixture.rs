@@ -128,6 +128,7 @@ impl TaskWords for PlannedTask {
 /// A mode of one pod that runs nowhere yet.
 pub(super) fn taking(demand: &[i64]) -> Mode {
     Mode {
+        flavor: None,
         pods: 1,
         requests: Resources::default(),
         demand: demand.to_vec(),

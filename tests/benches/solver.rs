@@ -99,6 +99,7 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
             let speedup = (gpus as f64).powf(exponent);
             let duration = (read + work / speedup).ceil() as i64;
             Mode {
+                flavor: None,
                 pods: 1,
                 requests: Resources::default(),
                 demand: vec![gpus, 4_000 * gpus, 8 << 30, 1],

@@ -9,6 +9,7 @@ mod crash_tests;
 mod delegate_tests;
 mod fault_tests;
 mod fence_tests;
+mod flavor_tests;
 mod gang_tests;
 mod harness;
 mod harness_tests;
@@ -37,6 +38,7 @@ fn main() -> anyhow::Result<ExitCode> {
         delegate_tests::TESTS,
         fault_tests::TESTS,
         fence_tests::TESTS,
+        flavor_tests::TESTS,
         gang_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,

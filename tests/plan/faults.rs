@@ -34,7 +34,7 @@ fn the_batch_of_the_tests_is_good() {
 }
 
 /// (what is wrong, text to replace, its replacement, how the only line of errors begins, what it says)
-const CASES: [(&str, &str, &str, &str, &str); 28] = [
+const CASES: [(&str, &str, &str, &str, &str); 32] = [
     (
         "min above max",
         "min: 1\n        max: 4",
@@ -76,6 +76,34 @@ const CASES: [(&str, &str, &str, &str, &str); 28] = [
         "max: 1.5\n",
         "batch.yaml:18: spec.tasks[0].resources[nvidia.com/gpu].max:",
         "must be of type integer or string",
+    ),
+    (
+        "flavor twice",
+        "    count: 1",
+        "    flavors: [{name: a}, {name: a}]",
+        "batch.yaml:8: spec.tasks[0].flavors[1]:",
+        "Duplicate value",
+    ),
+    (
+        "rate of a flavor",
+        "    count: 1",
+        "    flavors: [{name: a, rate: \"0\"}]",
+        "batch.yaml:8: spec.tasks[0].flavors[0].rate:",
+        "and above 0",
+    ),
+    (
+        "range of a flavor",
+        "    count: 1",
+        "    flavors: [{name: a, resources: {cpu: {min: 4, max: 2}}}]",
+        "batch.yaml:8: spec.tasks[0].flavors[0].resources[cpu]:",
+        "min must be at most max",
+    ),
+    (
+        "host name of a gang",
+        "    count: 1\n    template:\n      spec:\n",
+        "    gang: {workers: {min: 2}}\n    template:\n      spec:\n        hostname: h\n",
+        "batch.yaml:11: spec.tasks[0].template.spec.hostname:",
+        "a host name of its own",
     ),
     (
         "negative estimate",

@@ -57,6 +57,35 @@ fn the_seed_case_is_solved_to_its_optimum() {
     insta::assert_snapshot!("seed_case", without_elapsed(&done.out));
 }
 
+#[test]
+fn a_flavor_is_chosen_for_the_goal() {
+    let folder = Folder::new("flavors");
+    let (batch, nodes) = (
+        example("any-hardware.yaml"),
+        example("any-hardware-nodes.yaml"),
+    );
+    let chosen = |goal: &str| {
+        let arguments = [
+            "plan", "-f", &batch, "--nodes", &nodes, "--goal", goal, "-o", "json",
+        ];
+        let done = folder.run(&arguments);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let plan = done.json();
+        assert_eq!(plan["outcome"], "Optimal", "{goal}");
+        let assignments = plan["assignments"].as_array().expect("a list").clone();
+        let name = |one: &Value| one["flavor"].as_str().expect("a flavor").to_owned();
+        let flavors: std::collections::BTreeSet<String> = assignments.iter().map(name).collect();
+        (plan["objective"].clone(), Vec::from_iter(flavors))
+    };
+    // 40 minutes on 4 of 32 CPUs of a node that costs 1 an hour, against 5 minutes on an eighth of one that costs 30.
+    assert_eq!(chosen("Cost"), (json!(500_004), vec!["cpu".to_owned()]));
+    // Two of the 8 GPUs for 157.5 s, then all four at once of the last two copies.
+    assert_eq!(
+        chosen("Makespan"),
+        (json!(243_750), vec!["a100".to_owned()])
+    );
+}
+
 /// The text of a plan with `elapsedMs` 0; the order of the fields is part of the contract.
 fn without_elapsed(text: &str) -> String {
     let lines = text

@@ -84,6 +84,7 @@ fn mode(way: &Way, free: &[i64]) -> Option<Mode> {
         .unwrap_or(i64::from(u32::MAX));
     let duration = way.duration.checked_mul(PERIOD)?;
     (slots > 0).then(|| Mode {
+        flavor: None,
         pods: 1,
         requests: Resources::default(),
         demand: demand.to_vec(),

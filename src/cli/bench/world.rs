@@ -116,6 +116,10 @@ pub(super) fn task(name: String) -> Task {
         },
         workers: Workers(vec![1]),
         after: Vec::new(),
+        rate: exact(1),
+        price: None,
+        flavor: None,
+        flavors: Vec::new(),
     }
 }
 

@@ -58,6 +58,8 @@ struct Placed<'a> {
     variant: Option<&'a str>,
     /// Who binds the pods, where that is kube-scheduler.
     #[serde(skip_serializing_if = "Option::is_none")]
+    flavor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     binding: Option<Binding>,
     pods: Vec<Pod<'a>>,
 }
@@ -141,6 +143,7 @@ impl<'a> Placed<'a> {
             start_ms: one.start,
             end_ms: one.end,
             variant: None,
+            flavor: task.modes[one.mode].flavor.as_deref(),
             binding: delegated.contains(&name).then_some(Binding::Delegate),
             pods: one.nodes.iter().enumerate().map(pod).collect(),
         }

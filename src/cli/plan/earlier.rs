@@ -23,6 +23,7 @@ struct Placed {
     task: String,
     copy: u32,
     start_ms: Millis,
+    flavor: Option<String>,
     pods: Vec<Pod>,
 }
 
@@ -73,7 +74,7 @@ fn earlier(document: Document) -> Result<Earlier, (String, String)> {
     let mut nodes: HashMap<String, usize> = HashMap::new();
     for (index, one) in document.assignments.into_iter().enumerate() {
         let field = format!("assignments[{index}].pods");
-        let size = size(&field, &one.pods)?;
+        let size = size(&field, &one.pods, one.flavor)?;
         let numbers = one.pods.into_iter().map(|pod| {
             *nodes.entry(pod.node).or_insert_with_key(|name| {
                 earlier.nodes.push(name.clone());
@@ -107,8 +108,8 @@ fn earlier(document: Document) -> Result<Earlier, (String, String)> {
     Ok(earlier)
 }
 
-/// The pods of a copy are all of one size.
-fn size(field: &str, pods: &[Pod]) -> Result<Size, (String, String)> {
+/// The pods of a copy are all of one size and flavor.
+fn size(field: &str, pods: &[Pod], flavor: Option<String>) -> Result<Size, (String, String)> {
     let Some(first) = pods.first() else {
         return Err((field.to_owned(), "must name a pod and its node".into()));
     };
@@ -119,6 +120,7 @@ fn size(field: &str, pods: &[Pod]) -> Result<Size, (String, String)> {
         requests.set(name.as_str(), amount);
     }
     Ok(Size {
+        flavor,
         pods: u32::try_from(pods.len()).unwrap_or(u32::MAX),
         requests,
     })

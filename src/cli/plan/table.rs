@@ -81,6 +81,8 @@ impl Table<'_> {
 
     fn write_rows(&self, out: &mut dyn Write) -> io::Result<()> {
         let several = self.problem.batches.len() > 1;
+        let mut modes = self.problem.tasks.iter().flat_map(|task| &task.modes);
+        let flavored = modes.any(|mode| mode.flavor.is_some());
         let guessed = self.guessed();
         let class_of = self.problem.class_of();
         let mut head = vec!["TASK", "COPY", "NODE", "START", "LENGTH"];
@@ -90,6 +92,7 @@ impl Table<'_> {
         if self.is_wide {
             head.extend(["READ", "COMPUTE", "END"]);
         }
+        head.extend(flavored.then_some("FLAVOR"));
         head.push("REQUESTS");
         let mut rows = vec![head.into_iter().map(str::to_owned).collect()];
         let mut assignments: Vec<&Assignment> = self.solution.plan.assignments.iter().collect();
@@ -122,6 +125,7 @@ impl Table<'_> {
                     seconds(one.end),
                 ]);
             }
+            row.extend(flavored.then(|| mode.flavor.clone().unwrap_or_else(|| "-".into())));
             row.push(requests(mode));
             rows.push(row);
         }

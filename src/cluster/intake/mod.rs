@@ -2,6 +2,7 @@
 
 mod estimate;
 mod faults;
+mod flavor;
 mod gang;
 mod order;
 
@@ -22,7 +23,7 @@ use crate::api::{
     Binding, COPIES_MESSAGE, DELEGATE_MESSAGE, Fault, MOST_COPIES, RANGE_MESSAGE, RangeSpec,
     STEP_MESSAGE, TaskBatch, TaskSpec, WHOLE_MESSAGE,
 };
-use crate::model::{Batch, Exact, Range, Resources, Task, Workers, ceil_i64, is_extended};
+use crate::model::{Batch, Exact, Range, Resources, Task, Workers, ceil_i64, exact, is_extended};
 
 /// The most ways to run one task: sizes x numbers of workers.
 pub const MOST_MODES: i64 = 1024;
@@ -59,7 +60,10 @@ fn read_tasks(tasks: &[TaskSpec], batch: &str, binding: Binding, faults: &mut Fa
     let each = tasks.par_iter().enumerate().map(|(index, task)| {
         let mut faults = Faults::default();
         let at = format!("spec.tasks[{index}]");
-        let read = read_task(task, batch, binding, &at, &mut faults);
+        let mut read = read_task(task, batch, binding, &at, &mut faults);
+        if let Some(read) = &mut read {
+            read.flavors = flavor::read_flavors(task, batch, binding, &at, &mut faults);
+        }
         (read, faults)
     });
     let each: Vec<(Option<Task>, Faults)> = each.collect();
@@ -131,6 +135,10 @@ fn read_task(
         estimate,
         workers,
         after: task.depends_on.clone(),
+        rate: exact(1),
+        price: None,
+        flavor: None,
+        flavors: Vec::new(),
     })
 }
 

@@ -138,6 +138,7 @@ fn task(
         random.random_range(1..4).into(),
     );
     let modes = (0..random.random_range(1..=limits.modes)).map(|size| Mode {
+        flavor: None,
         requests: size_named(size as i64),
         ..mode(problem, &price, limits, sizes, random)
     });
@@ -216,6 +217,7 @@ fn mode(
         0
     };
     Mode {
+        flavor: None,
         pods,
         requests: Resources::default(),
         demand,
@@ -231,6 +233,7 @@ pub fn seed_case() -> Problem {
         1000 * r + (250 * d - 1000 * r).max(0) + (250 * p - 1000 * r).max(0)
     };
     let mode = |r: i64, d: i64, p: i64| Mode {
+        flavor: None,
         pods: 1,
         requests: Resources::default(),
         demand: vec![r],
@@ -299,6 +302,7 @@ pub fn moldable(tasks: usize, count: usize, seed: u64) -> Problem {
         let work = 10_000.0 * f64::from(random.random_range(1..100u32));
         let exponent = f64::from(random.random_range(60..96u32)) / 100.0;
         let mode = |gpus: i64| Mode {
+            flavor: None,
             pods: 1,
             requests: size_named(gpus),
             demand: vec![gpus],

@@ -47,6 +47,7 @@ fn wild_mode() -> impl Strategy<Value = Mode> {
         vec(wild_number(), 0..3),
     )
         .prop_map(|(pods, demand, value, runs, spends)| Mode {
+            flavor: None,
             pods,
             requests: Resources::default(),
             demand,
