@@ -9,7 +9,13 @@ use kube::{Client, Config};
 use serde_json::json;
 
 /// The users of the token file; all are cluster admins and differ by name, so that the audit log tells them apart.
-pub(crate) const USERS: [&str; 4] = ["admin", "controller-manager", "scheduler", "kwok"];
+pub(crate) const USERS: [&str; 5] = [
+    "admin",
+    "controller-manager",
+    "scheduler",
+    "kwok",
+    "operator",
+];
 
 /// The kubelet of the real node that is called `node`; it has the rights of a node alone.
 pub(crate) const KUBELET: &str = "kubelet";
