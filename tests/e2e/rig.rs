@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::ListParams;
@@ -25,6 +26,8 @@ pub(crate) struct Rig {
     pub(crate) cgroups: Cgroups,
     /// All objects before the chart was installed.
     pub(crate) before: BTreeSet<String>,
+    /// The namespaces of the tests.
+    pub(crate) namespaces: Mutex<BTreeSet<String>>,
     _kubelet: Process,
     _runtime: Runtime,
 }
@@ -65,6 +68,7 @@ impl Rig {
             place,
             cgroups,
             before,
+            namespaces: Mutex::default(),
             _kubelet: kubelet,
             _runtime: runtime,
         };
@@ -94,7 +98,14 @@ impl Rig {
 
     /// A namespace for one test.
     pub(crate) async fn sandbox(&self, stem: &str) -> Result<Sandbox> {
-        Sandbox::new(self.cluster.clone(), stem).await
+        let sandbox = Sandbox::new(self.cluster.clone(), stem).await?;
+        let mut known = self
+            .namespaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.insert(sandbox.namespace.clone());
+        drop(known);
+        Ok(sandbox)
     }
 
     /// The pod of the operator.
@@ -132,11 +143,14 @@ pub(crate) fn ids(pod: &Pod) -> Result<(String, String)> {
 /// Waits until the kubelet says that its node is ready.
 async fn ready(cluster: &ControlPlane) -> Result<()> {
     let nodes: Api<Node> = Api::all(cluster.client().clone());
+    let leases: Api<Lease> = Api::namespaced(cluster.client().clone(), "kube-node-lease");
     eventually(seconds(60), async || {
         let status = nodes.get(NAME).await?.status.context("no status")?;
         let mut conditions = status.conditions.into_iter().flatten();
         let ready = conditions.any(|one| one.type_ == "Ready" && one.status == "True");
         ensure!(ready, "the node is not ready");
+        // The kubelet makes it a moment later, and it is none of ours.
+        leases.get(NAME).await?;
         Ok(())
     })
     .await
