@@ -98,6 +98,8 @@ is rejected result ran
 
 say "uninstalling leaves the CRD and the batches, and nothing else"
 helm uninstall taskbatch --namespace taskbatch-system --wait
+# Helm waits for its own objects, and the pod goes after them.
+kubectl wait pods --all --namespace taskbatch-system --for delete --timeout 60s
 left=$(kubectl get deployments,pods,services,serviceaccounts,leases,roles,rolebindings,clusterroles,clusterrolebindings,poddisruptionbudgets \
     --all-namespaces --selector app.kubernetes.io/part-of=taskbatch --output name)
 [ -z "$left" ] || fail "left: $left"
