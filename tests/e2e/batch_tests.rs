@@ -58,7 +58,7 @@ async fn containers_compute_and_their_results_stand_in_the_status(rig: Arc<Rig>)
 }
 
 fn primes(block: u32) -> usize {
-    let is_prime = |n: &u32| *n > 1 && (2..*n).all(|divisor| n % divisor != 0);
+    let is_prime = |n: &u32| *n > 1 && (2..*n).all(|divisor| !n.is_multiple_of(divisor));
     (block * BLOCK..(block + 1) * BLOCK)
         .filter(is_prime)
         .count()
