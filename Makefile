@@ -11,7 +11,7 @@ CRD := taskbatches.taskbatch.dev.yaml
 # Frameworks without devices are enough: only how workers find each other is tried.
 PYTHON := target/frameworks/bin/python
 
-.PHONY: help build test test-long test-frameworks lint fmt demo tools cluster crds picture image kind bench
+.PHONY: help build test test-long test-frameworks lint fmt demo tools cluster crds picture image e2e kind bench
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -64,12 +64,13 @@ picture: ## Draw the picture of the README
 image: ## Build the container image
 	docker build --tag $(IMAGE) .
 
-kind: ## Try it in a new kind cluster: image, chart, first batch
-	kind create cluster --name taskbatch
-	docker build --tag $(IMAGE) .
-	kind load docker-image $(IMAGE) --name taskbatch
-	helm install taskbatch charts/taskbatch --namespace taskbatch-system --create-namespace --wait
-	kubectl apply -f examples/rigid.yaml
+e2e: tools ## Run image, chart, operator and batches on a real node; needs root
+	image=$$PWD/target/e2e-image.tar; \
+	if tests/e2e/image.sh $$image; then export TASKBATCH_IMAGE=$$image; fi; \
+	TASKBATCH_E2E=required cargo test --locked --test e2e
+
+kind: ## The same in a new kind cluster, which is deleted at the end unless KEEP=1
+	tests/e2e/kind.sh
 
 bench: ## Run the benchmarks
 	cargo bench --locked

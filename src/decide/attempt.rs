@@ -10,6 +10,9 @@ use crate::cluster::duration;
 use crate::cluster::pod::{Exit, Pod, PodPhase};
 use crate::model::{Millis, ceil_i64, decimal, exact};
 
+/// What the kubelet says of a container in which a process was killed because memory ran out.
+pub const OOM_KILLED: &str = "OOMKilled";
+
 /// Judges the newest attempt from its pods.
 pub fn judge(copy: &mut Copy, spec: &TaskSpec, now: Timestamp) {
     let workers = copy.own().map_or(1, |own| own.workers) as usize;
@@ -110,7 +113,7 @@ pub fn rejection(pod: &Pod) -> Option<String> {
 fn failure(pod: &Pod) -> (Reason, String) {
     let own = pod.own.as_deref().cloned().unwrap_or_default();
     match own.exit {
-        Some(Exit { code, reason, .. }) if reason == "OOMKilled" => (
+        Some(Exit { code, reason, .. }) if reason == OOM_KILLED => (
             Reason::OutOfMemory,
             format!("out of memory, exit code {code}"),
         ),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::attempt::OOM_KILLED;
 use super::delegate;
 use super::plan::Planned;
 use super::ranges;
@@ -53,7 +54,8 @@ fn rank(copy: &Copy) -> u8 {
         State::Waiting { .. } => 2,
         State::Ending { .. } | State::Starting => 3,
         State::Running => 4,
-        State::Succeeded => 5,
+        State::Succeeded if killed_within(copy).is_some() => 5,
+        State::Succeeded => 6,
     }
 }
 
@@ -97,7 +99,8 @@ fn details(tracked: &Tracked, copy: &Copy, planned: &Planned, failed: bool) -> T
         State::Skipped { because_of } => {
             Some((Reason::DependencyFailed, format!("{because_of} has failed")))
         }
-        State::Running | State::Succeeded => None,
+        State::Succeeded => killed_within(copy),
+        State::Running => None,
     };
     // What kube-scheduler said of another place stays to be read for as long as the attempt lives.
     let setback = copy.own().and_then(|own| own.setback.as_ref());
@@ -105,11 +108,32 @@ fn details(tracked: &Tracked, copy: &Copy, planned: &Planned, failed: bool) -> T
     if failed && matches!(copy.state, State::Waiting { .. }) {
         status.phase = TaskPhase::Skipped;
     }
-    status.reason = words.as_ref().map(|(reason, _)| reason.to_string());
-    let message = words.map(|(_, message)| message);
-    let message = message.or(setback.map(|said| format!("tried before, {said}")));
-    status.message = message.map(|message| message.chars().take(LONGEST_TEXT).collect());
+    if let Some((reason, message)) = words {
+        status.reason = Some(reason.to_string());
+        status.message = Some(cut(&message));
+    } else if let Some(said) = setback {
+        status.message = Some(cut(&format!("tried before, {said}")));
+    }
     status
+}
+
+fn cut(message: &str) -> String {
+    message.chars().take(LONGEST_TEXT).collect()
+}
+
+/// A container may end well although a process in it was killed; its result may then lack what that process was to add.
+fn killed_within(copy: &Copy) -> Option<(Reason, String)> {
+    let mut exits = copy
+        .pods
+        .iter()
+        .filter_map(|pod| pod.own.as_ref()?.exit.as_ref());
+    exits.find(|exit| exit.reason == OOM_KILLED).map(|exit| {
+        let message = format!(
+            "a process in it was killed, out of memory; exit code {}",
+            exit.code
+        );
+        (Reason::OutOfMemory, message)
+    })
 }
 
 /// What a copy waits for whose pods exist.

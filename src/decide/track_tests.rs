@@ -7,9 +7,11 @@ use jiff::Timestamp;
 
 use super::Memory;
 use super::attempt::backoff;
-use super::track::{Copy, State, track};
+use super::plan::Planned;
+use super::task_status;
+use super::track::{Copy, State, Tracked, track};
 use super::world::Observed;
-use crate::api::{Reason, TaskBatch};
+use crate::api::{Reason, TaskBatch, TaskBatchStatus, TaskPhase, TaskStatus};
 use crate::cluster::pod;
 use crate::cluster::pod::Pod;
 use serde_json::{Value, json};
@@ -57,14 +59,27 @@ fn exited(code: i32, reason: &str) -> Value {
 }
 
 fn states(pods: Vec<Arc<Pod>>) -> Vec<Copy> {
+    tracked(batch(), pods).copies
+}
+
+fn batch() -> TaskBatch {
+    serde_saphyr::from_str(BATCH).expect("a batch")
+}
+
+fn tracked(batch: TaskBatch, pods: Vec<Arc<Pod>>) -> Tracked {
     let observed = Observed {
         now: now(),
-        batches: vec![Arc::new(serde_saphyr::from_str(BATCH).expect("a batch"))],
+        batches: vec![Arc::new(batch)],
         nodes: Vec::new(),
         pods,
         priorities: BTreeMap::new(),
     };
-    track(&observed, &mut Memory::default()).remove(0).copies
+    track(&observed, &mut Memory::default()).remove(0)
+}
+
+/// The status of task a.
+fn shown(tracked: &Tracked) -> TaskStatus {
+    task_status::build(tracked, &Planned::default(), false).remove(0)
 }
 
 #[test]
@@ -109,6 +124,22 @@ fn the_last_failed_attempt_fails_the_copy_and_skips_what_depends_on_it() {
         }
     ));
     assert!(matches!(&copies[1].state, State::Skipped { because_of } if because_of == "a"));
+}
+
+#[test]
+fn a_success_tells_that_a_process_in_it_was_killed_also_when_its_pod_is_gone() {
+    let reason = |status: &TaskStatus| (status.phase, status.reason.clone());
+    let killed = || (TaskPhase::Succeeded, Some("OutOfMemory".to_owned()));
+    let good = tracked(batch(), vec![pod(0, 0, exited(0, "Completed"))]);
+    assert_eq!(reason(&shown(&good)), (TaskPhase::Succeeded, None));
+    let before = shown(&tracked(batch(), vec![pod(0, 0, exited(0, "OOMKilled"))]));
+    assert_eq!(reason(&before), killed());
+    let mut later = batch();
+    later.status = Some(TaskBatchStatus {
+        tasks: vec![before],
+        ..TaskBatchStatus::default()
+    });
+    assert_eq!(reason(&shown(&tracked(later, Vec::new()))), killed());
 }
 
 #[test]

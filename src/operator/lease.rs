@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease as Object, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -156,14 +157,15 @@ impl Lease {
         reply(timeout(CALL, self.api.get(&self.name)).await)
     }
 
-    /// Creates the lease, or replaces the version that the record names.
+    /// Creates the lease, or changes the version that the record names. Labels and annotations are those of whoever
+    /// made it, and stay.
     async fn write(&self, record: &Record) -> Reply {
         let object = object(&self.name, record);
-        let how = kube::api::PostParams::default();
         if record.version.is_empty() {
-            reply(timeout(CALL, self.api.create(&how, &object)).await)
+            reply(timeout(CALL, self.api.create(&PostParams::default(), &object)).await)
         } else {
-            reply(timeout(CALL, self.api.replace(&self.name, &how, &object)).await)
+            let (how, patch) = (PatchParams::default(), Patch::Merge(&object));
+            reply(timeout(CALL, self.api.patch(&self.name, &how, &patch)).await)
         }
     }
 

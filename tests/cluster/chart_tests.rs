@@ -99,6 +99,7 @@ async fn schemas(sandbox: &Sandbox) -> Result<PathBuf> {
         "apis/policy/v1",
         "apis/rbac.authorization.k8s.io/v1",
         "apis/networking.k8s.io/v1",
+        "apis/coordination.k8s.io/v1",
         "apis/apiextensions.k8s.io/v1",
     ];
     for group in groups {

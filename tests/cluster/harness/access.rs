@@ -17,11 +17,14 @@ pub(crate) const USERS: [&str; 5] = [
     "operator",
 ];
 
+/// The kubelet of the real node that is called `node`; it has the rights of a node alone.
+pub(crate) const KUBELET: &str = "kubelet";
+
 /// The token file of the API server: token, user, uid, groups.
 pub(crate) fn token_file() -> String {
-    USERS
-        .map(|user| format!("{},{user},{user},system:masters\n", token_of(user)))
-        .concat()
+    let admins = USERS.map(|user| format!("{},{user},{user},system:masters\n", token_of(user)));
+    let kubelet = token_of(KUBELET);
+    admins.concat() + &format!("{kubelet},system:node:node,{KUBELET},system:nodes\n")
 }
 
 fn token_of(user: &str) -> String {
@@ -36,14 +39,14 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Writes a kubeconfig for each of [`USERS`].
+    /// Writes a kubeconfig for each of [`USERS`], and one for [`KUBELET`].
     pub(crate) fn new(folder: &Path, server: &str, certificate: &Path) -> Result<Self> {
         let access = Self {
             folder: folder.into(),
             server: server.into(),
             certificate: certificate.into(),
         };
-        for user in USERS {
+        for user in USERS.into_iter().chain([KUBELET]) {
             access.write_kubeconfig(user, "default", &token_of(user))?;
         }
         Ok(access)

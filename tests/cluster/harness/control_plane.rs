@@ -1,6 +1,7 @@
 //! The processes of the control plane: how they are started, made ready and stopped.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,13 +31,37 @@ pub(crate) struct ControlPlane {
     names: AtomicU32,
 }
 
+/// Where a control plane lives, and what it starts with.
+pub(crate) struct Setup {
+    /// An empty folder for its logs and what it stores.
+    pub(crate) folder: PathBuf,
+    /// Where the API server listens; a free port of 127.0.0.1 if nothing is said.
+    pub(crate) api: Option<SocketAddrV4>,
+    /// Whether the CRDs of `crds/` are there from the start.
+    pub(crate) crds: bool,
+}
+
 impl ControlPlane {
     /// Starts everything and returns when pods can be created; several may run side by side.
     pub(crate) async fn start() -> Result<Arc<Self>> {
-        let tools = Tools::ready()?;
         let folder = fresh_folder()?;
-        let [etcd, peer, api, manager, scheduler, kwok] = free_ports()?;
-        let server = format!("https://127.0.0.1:{api}");
+        Self::start_with(Setup {
+            folder,
+            api: None,
+            crds: true,
+        })
+        .await
+    }
+
+    /// The same in a place of one's own.
+    pub(crate) async fn start_with(setup: Setup) -> Result<Arc<Self>> {
+        let tools = Tools::ready()?;
+        let folder = setup.folder;
+        let [etcd, peer, free, manager, scheduler, kwok] = free_ports()?;
+        let api = setup
+            .api
+            .unwrap_or(SocketAddrV4::new(Ipv4Addr::LOCALHOST, free));
+        let server = format!("https://{api}");
         let access = Access::new(&folder, &server, &folder.join("api/apiserver.crt"))?;
         fs::write(folder.join("tokens.csv"), access::token_file())?;
 
@@ -59,7 +84,9 @@ impl ControlPlane {
         )?;
         launch.start("kube-scheduler", &scheduler_flags(&access, scheduler))?;
         launch.start("kwok", &kwok_flags(&access, kwok))?;
-        apply_crds(&client).await?;
+        if setup.crds {
+            apply_crds(&client).await?;
+        }
         launch
             .ready(&format!("https://127.0.0.1:{manager}/healthz"))
             .await?;
@@ -291,14 +318,14 @@ fn etcd_flags(folder: &Path, client: u16, peer: u16) -> Vec<String> {
     ])
 }
 
-fn api_server_flags(folder: &Path, etcd: u16, port: u16) -> Vec<String> {
+fn api_server_flags(folder: &Path, etcd: u16, api: SocketAddrV4) -> Vec<String> {
     // The server makes its own certificate before it reads the key for tokens, so one key serves both.
     let key = shown(&folder.join("api/apiserver.key"));
     flags([
         ("etcd-servers", format!("http://127.0.0.1:{etcd}")),
-        ("bind-address", "127.0.0.1".into()),
-        ("secure-port", port.to_string()),
-        ("advertise-address", "127.0.0.1".into()),
+        ("bind-address", api.ip().to_string()),
+        ("secure-port", api.port().to_string()),
+        ("advertise-address", api.ip().to_string()),
         // A loopback address may not stand in the endpoints of the service `kubernetes`.
         ("endpoint-reconciler-type", "none".into()),
         ("cert-dir", shown(&folder.join("api"))),
@@ -330,6 +357,8 @@ fn controller_manager_flags(access: &Access, folder: &Path, port: u16) -> Vec<St
             "service-account-private-key-file",
             shown(&folder.join("api/apiserver.key")),
         ),
+        // Each pod finds it beside its token, to know the API server by.
+        ("root-ca-file", shown(&folder.join("api/apiserver.crt"))),
         // Twenty requests a second, the default, is too slow for many namespaces at once.
         ("kube-api-qps", "200".into()),
         ("kube-api-burst", "400".into()),

@@ -39,3 +39,8 @@ pub(crate) use sandbox::Sandbox;
 pub(crate) use tools::{capture, source};
 pub(crate) use trial::{Test, interrupted, run};
 pub(crate) use wait::{eventually, seconds};
+#[allow(
+    unused_imports,
+    reason = "for the end-to-end tests, which share this harness"
+)]
+pub(crate) use {access::KUBELET, control_plane::Setup, process::dying_with_us, tools::Tools};

@@ -156,7 +156,7 @@ impl Drop for Process {
 
 /// A command whose process the kernel kills together with this one, even after SIGKILL, without a change of its
 /// id. Without `setpriv` (util-linux), only a SIGKILL of the tests leaves processes behind.
-fn dying_with_us(program: &Path) -> Command {
+pub(crate) fn dying_with_us(program: &Path) -> Command {
     static SETPRIV: OnceLock<bool> = OnceLock::new();
     const FLAGS: [&str; 2] = ["--pdeathsig", "KILL"];
     let available = *SETPRIV.get_or_init(|| {
