@@ -183,15 +183,31 @@ impl Jobs {
         own
     }
 
+    /// The latest end of each copy if those of a batch have to end by then: what waits for it takes its least time.
+    pub fn deadlines(&self, batch: impl Fn(usize) -> Millis) -> Vec<Millis> {
+        let mut latest: Vec<Millis> = self.jobs.iter().map(|job| batch(job.batch)).collect();
+        for (index, job) in self.jobs.iter().enumerate().rev() {
+            let start = latest[index].saturating_sub(job.least);
+            let mut rest = job.before;
+            while rest != 0 {
+                let before = rest.trailing_zeros() as usize;
+                latest[before] = latest[before].min(start);
+                rest &= rest - 1;
+            }
+        }
+        latest
+    }
+
     fn read_copy(&mut self, instance: &Instance, copy: usize, kept: &[usize]) {
         let task = instance.task(copy);
         let (index, first) = (self.jobs.len(), self.ways.len());
         for (mode, view) in task.modes.iter().enumerate() {
             for way in ways_of(index, mode, view, kept) {
-                if !self.ways[first..]
-                    .iter()
-                    .any(|other| other.is_no_worse(&way))
-                {
+                let mut known = self.ways[first..].iter();
+                if !known.any(|other| other.is_no_worse(&way)) {
+                    let kept = self.ways.split_off(first).into_iter();
+                    self.ways
+                        .extend(kept.filter(|other| !way.is_no_worse(other)));
                     self.ways.push(way);
                 }
             }
@@ -308,12 +324,16 @@ impl Way {
             && self.lanes == other.lanes
     }
 
+    /// Whether wherever and whenever the other one runs, this one could run instead and end no later: so it is if of
+    /// its pods so many together ask for no more than one of the other's that all find room in place of those.
     fn is_no_worse(&self, other: &Self) -> bool {
+        let in_one = u64::from(self.pods).div_ceil(u64::from(other.pods.max(1)));
         let usage = self.request.usage.iter().zip(&other.request.usage);
-        self.pods == other.pods
-            && self.duration <= other.duration
+        self.duration <= other.duration
             && self.lanes == other.lanes
-            && usage.into_iter().all(|(own, other)| own <= other)
+            && usage
+                .into_iter()
+                .all(|(own, other)| i128::from(*own) * i128::from(in_one) <= i128::from(*other))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::solver::goals::Score;
 use crate::solver::schedule::Schedule;
 use crate::solver::search::Search;
 
-use jobs::{Job, Jobs};
+use jobs::Jobs;
 use loads::Loads;
 use tariff::{Aim, Tariff};
 use tree::{Task, Tree};
@@ -172,11 +172,11 @@ fn makespan(search: &mut Search, schedule: &mut Schedule) {
     };
     let objective = Score::of(search.instance, schedule).goal;
     let end = last_end(schedule, &jobs);
-    let latest = |job: &Job| match jobs.batches[job.batch] {
-        weight @ 1.. => ((objective - 1) / weight) as f64,
-        _ => end as f64,
-    };
-    let latest: Vec<f64> = jobs.jobs.iter().map(latest).collect();
+    let latest = jobs.deadlines(|batch| match jobs.batches[batch] {
+        weight @ 1.. => (objective - 1) / weight,
+        _ => end,
+    });
+    let latest: Vec<f64> = latest.into_iter().map(|end| end as f64).collect();
     let horizon = latest.iter().copied().fold(1.0, f64::max);
     let aim = Aim {
         horizon,
@@ -267,7 +267,8 @@ fn part_of_makespan(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -
 /// Prices that make an end by `latest` as hard as possible; `None` where the budget ends.
 fn deadline_prices(search: &Search, jobs: &Jobs, latest: Millis, rounds: usize) -> Option<Tariff> {
     let horizon = (latest as f64).max(1.0);
-    let all = vec![latest as f64; jobs.jobs.len()];
+    let all = jobs.deadlines(|_| latest).into_iter();
+    let all: Vec<f64> = all.map(|end| end as f64).collect();
     let aim = Aim {
         horizon,
         is_flow: false,

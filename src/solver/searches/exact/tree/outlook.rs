@@ -49,14 +49,11 @@ impl Tree<'_, '_, '_> {
         if slack < 0 {
             return false;
         }
-        for job in self.open() {
-            let batch = self.jobs.jobs[job].batch;
+        level.latest = self.jobs.deadlines(|batch| {
             let weight = i128::from(self.jobs.batches[batch]);
-            if weight > 0 {
-                let latest = i128::from(ends[batch]) + slack / weight;
-                level.latest[job] = i64::try_from(latest).unwrap_or(Millis::MAX);
-            }
-        }
+            let later = slack.checked_div(weight).unwrap_or(Millis::MAX.into());
+            Millis::try_from(i128::from(ends[batch]) + later).unwrap_or(Millis::MAX)
+        });
         true
     }
 
