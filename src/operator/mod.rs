@@ -127,6 +127,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         &clients.cluster,
         &config.namespaces,
         config.node_selector.clone(),
+        term.version(),
     );
     let live = Live {
         writes: clients.writes(term.freshness())?,
@@ -138,6 +139,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         stop: stop.clone(),
         instance: config.identity.clone(),
         pace: Pace::default(),
+        held: BTreeMap::new(),
         unreadable: BTreeSet::new(),
     };
     lead(live, term, served).await
