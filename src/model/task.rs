@@ -143,20 +143,7 @@ impl Algorithm {
 }
 
 /// Who binds the pods of a batch.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Binding {
     /// TaskBatch where it honours every rule of the template, else kube-scheduler.
     #[default]

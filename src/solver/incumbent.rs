@@ -3,9 +3,9 @@
 use crate::model::{Algorithm, Outcome};
 
 use super::bounds::{self, Bound};
+use super::goals::Score;
 use super::instance::Instance;
 use super::schedule::Schedule;
-use super::score::Score;
 
 /// A better plan was found, or a better bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

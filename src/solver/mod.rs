@@ -1,50 +1,26 @@
 //! Searches and bounds: from a problem to a plan with its proof.
 //!
 //! ```text
-//! Problem -> Instance            what does not change
-//! Recipe  -> decoder | packing   order, modes, preference -> Schedule, Score; projects (one node) by serial
-//! Search  = budget + workers + incumbent; greedy and genetic hand it recipes
-//! bounds  = what no plan can beat
+//! Problem -> Instance     instance/  what does not change
+//! Recipe  -> Schedule     decoder/   order, modes, preference -> places; for static goals and for projects too
+//! Schedule -> Score       goals/     what it is worth, one goal a file
+//! Search -> Incumbent     searches/  one a file or folder, each on the budget, decoders and best plan of `search.rs`
+//! Relaxation -> Bound     bounds/    what no plan can beat, one a file with its proof
 //! ```
 //!
 //! The same problem, seed and iterations give the same solution whatever the number of threads: recipes are
 //! made from (seed, generation, index), decoded independently of one another, and compared in their order.
-//! A new search is one file and one line in [`searches`]; a new bound one file and one line in its list.
 
-mod allowance;
-mod annealing;
-mod auto;
-mod backward;
 mod bounds;
 mod budget;
-mod cheapest;
 mod decoder;
-mod exact;
-mod exchange;
-mod gang;
-mod genetic;
-mod greedy;
+mod goals;
 mod incumbent;
 mod instance;
-mod keys;
-mod marginal;
-mod packing;
-mod particle_swarm;
-mod preference;
-mod priced;
-mod profile;
-mod project;
-mod reduction;
-mod rooms;
-mod ruin_recreate;
 mod schedule;
-mod score;
 mod search;
-mod sequences;
-mod serial;
-mod timeline;
+mod searches;
 mod unplaced;
-mod warm;
 
 #[cfg(test)]
 mod tests;
@@ -52,7 +28,7 @@ mod tests;
 pub use budget::Budget;
 pub use incumbent::{Improvement, Listener};
 
-use crate::model::{Algorithm, Earlier, Goal, Outcome, Plan, Problem, Solution};
+use crate::model::{Algorithm, Earlier, Outcome, Plan, Problem, Solution};
 
 use budget::Meter;
 use instance::Instance;
@@ -67,34 +43,6 @@ pub struct Options<'a> {
     pub seed: u64,
     /// How long.
     pub budget: Budget<'a>,
-}
-
-/// The searches of an algorithm, in the order in which they run; each goes on from the best plans so far.
-fn searches(algorithm: Algorithm, goal: Goal) -> &'static [fn(&mut Search)] {
-    if goal.is_static() {
-        return at_once(algorithm);
-    }
-    match algorithm {
-        Algorithm::Greedy => &[greedy::run],
-        Algorithm::Genetic => &[greedy::run, genetic::run],
-        Algorithm::Annealing => &[greedy::run, annealing::run],
-        Algorithm::ParticleSwarm => &[greedy::run, particle_swarm::run],
-        Algorithm::RuinRecreate => &[greedy::run, ruin_recreate::run],
-        Algorithm::Exact => &[greedy::run, exact::run],
-        Algorithm::Auto => &[auto::run],
-    }
-}
-
-/// The same for the goals without a time axis.
-fn at_once(algorithm: Algorithm) -> &'static [fn(&mut Search)] {
-    match algorithm {
-        Algorithm::Greedy => &[greedy::run],
-        Algorithm::Genetic => &[greedy::run, genetic::run],
-        Algorithm::ParticleSwarm => &[greedy::run, particle_swarm::run, exchange::run],
-        Algorithm::Annealing | Algorithm::RuinRecreate | Algorithm::Exact | Algorithm::Auto => {
-            &[greedy::run, exchange::run]
-        }
-    }
 }
 
 /// Plans as well as the budget allows. There is a plan even when the budget is over before it begins.
@@ -116,9 +64,9 @@ pub fn solve(
     );
     if instance.copies() > 0 {
         if let Some(earlier) = earlier {
-            warm::start(&mut search, earlier);
+            searches::warm::start(&mut search, earlier);
         }
-        for run in searches(options.algorithm, problem.goal) {
+        for run in searches::of(options.algorithm, problem.goal) {
             if !search.is_over() {
                 run(&mut search);
             }

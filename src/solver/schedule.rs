@@ -2,6 +2,7 @@
 
 use crate::model::{Assignment, Millis};
 
+use super::decoder::preference::Preference;
 use super::instance::Instance;
 
 /// A place for each copy, or none.
@@ -93,12 +94,12 @@ pub(super) struct Recipe {
     /// The mode of each copy, an index into `TaskView::modes`; `None` leaves it to the preference.
     pub modes: Vec<Option<usize>>,
     /// Which of several places is the best.
-    pub preference: super::preference::Preference,
+    pub preference: Preference,
 }
 
 impl Recipe {
     /// The recipe of a schedule: its order of starts and its modes.
-    pub fn of_schedule(schedule: &Schedule, preference: &super::preference::Preference) -> Self {
+    pub fn of_schedule(schedule: &Schedule, preference: &Preference) -> Self {
         let start = |copy: &usize| {
             let placed = schedule.placed[*copy].as_ref();
             placed.map_or(Millis::MAX, |placed| placed.start)

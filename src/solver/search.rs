@@ -4,15 +4,15 @@ use rayon::prelude::*;
 
 use crate::model::{Algorithm, Problem};
 
-use super::allowance::is_within;
 use super::bounds::{Bound, Learnt};
 use super::budget::Meter;
 use super::decoder::Decoder;
+use super::decoder::allowance::is_within;
+use super::decoder::packing::Packing;
+use super::goals::Score;
 use super::incumbent::{Improvement, Incumbent, Listener};
 use super::instance::Instance;
-use super::packing::Packing;
 use super::schedule::{Recipe, Schedule};
-use super::score::Score;
 
 /// So many of the best recipes are kept for the searches that start from other plans.
 const MOST_LEADERS: usize = 16;

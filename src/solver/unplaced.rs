@@ -2,7 +2,7 @@
 
 use crate::model::{Fix, Reason, Unplaced, quantity};
 
-use super::allowance;
+use super::decoder::allowance;
 use super::instance::{Instance, ModeView, TaskView};
 use super::schedule::Schedule;
 

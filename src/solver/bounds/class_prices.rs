@@ -9,7 +9,8 @@
 //! same with -v. It is at most the pooled bound when the prices start from it, and unlike that one it knows of
 //! several scarce resources, and of pools that lie side by side.
 
-use super::super::instance::ModeView;
+use crate::solver::instance::ModeView;
+
 use super::separable::{best_modes, pool_price};
 use super::{Relaxation, divide_up};
 

@@ -2,8 +2,9 @@
 //! The least cost of a mode is exact: see `spread` in `cheapest.rs`. As time is free, waiting for the
 //! cheapest nodes reaches it.
 
-use super::super::cheapest::keep_cheapest;
-use super::super::instance::ModeView;
+use crate::solver::instance::ModeView;
+use crate::solver::instance::cheapest::keep_cheapest;
+
 use super::{Job, Relaxation};
 
 /// Sum over copies of the least cost, in millionths.

@@ -1,18 +1,18 @@
 //! Bounds that are learnt: the longer, the better.
 
 use crate::model::{Goal, Millis};
+use crate::solver::instance::Instance;
 
-use super::super::instance::Instance;
-use super::batches::{Batches, Proof};
-use super::corners::Corners;
-use super::frontier::Frontier;
-use super::price::PriceBound;
-use super::tariff::Prices;
-use super::window::Windows;
+use super::ends::batches::{Batches, Proof};
+use super::ends::corners::Corners;
+use super::ends::frontier::Frontier;
+use super::prices::price::PriceBound;
+use super::prices::tariff::Prices;
+use super::prices::window::Windows;
 use super::{Bound, Relaxation};
 
 /// A bound on all plans that place so many copies of each task, as far as it is learnt.
-pub(in super::super) struct Learnt(Kind);
+pub(in crate::solver) struct Learnt(Kind);
 
 enum Kind {
     FlowTime(PriceBound),

@@ -11,7 +11,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::instance::Pool;
+use crate::solver::instance::Pool;
+
 use super::{Job, Relaxation, divide_up, is_within, longest};
 
 /// Areas and weights are clamped so that their products fit 128 bits.

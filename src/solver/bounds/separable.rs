@@ -8,7 +8,8 @@
 //! The price is a fraction n / 2^40; it is searched with floats, which can make the bound weak, never wrong,
 //! because the sum is evaluated in integers. For Shortfall the same with -v.
 
-use super::super::instance::ModeView;
+use crate::solver::instance::ModeView;
+
 use super::{Job, Relaxation, Share, divide_up};
 
 /// Binary digits behind the point of a price.

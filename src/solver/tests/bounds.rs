@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
 
 use crate::model::{Algorithm, Goal, Hold, Problem, Resources};
+use crate::solver::bounds::{self, Bound, Learnt};
+use crate::solver::instance::Instance;
 
-use super::super::bounds::{self, Bound, Learnt};
-use super::super::instance::Instance;
 use super::problems::{self, Sizes, problem};
 use super::{any_goal, cases, exhaustive, plan, sign};
 

@@ -8,9 +8,9 @@ use rayon::ThreadPoolBuilder;
 
 use crate::cluster::fixture::cases;
 use crate::model::{Algorithm, Goal, Problem, Solution};
+use crate::solver::{Budget, Improvement, Options, solve};
 use crate::verify;
 
-use super::super::{Budget, Improvement, Options, solve};
 use super::checker;
 use super::problems::{Sizes, generate};
 

@@ -6,13 +6,14 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPoolBuilder;
 
-use super::super::decoder::Decoder;
-use super::super::instance::Instance;
-use super::super::preference::Preference;
-use super::super::schedule::Recipe;
+use crate::model::{Algorithm, Goal, Problem, Solution};
+use crate::solver::decoder::Decoder;
+use crate::solver::decoder::preference::Preference;
+use crate::solver::instance::Instance;
+use crate::solver::schedule::Recipe;
+
 use super::problems::{self, Sizes, problem};
 use super::{cases, checker, plan};
-use crate::model::{Algorithm, Goal, Problem, Solution};
 
 const SEARCHES: [Algorithm; 4] = [
     Algorithm::Greedy,

@@ -6,12 +6,13 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::model::{Algorithm, Assignment, Earlier, Goal, Problem, Solution};
+use crate::solver::decoder::sequences::Ground;
+use crate::solver::instance::Instance;
+use crate::solver::{Budget, Improvement, Options, solve};
+
 use super::problems::{self, Sizes, problem};
 use super::{any_goal, cases, checker, plan, sign};
-use crate::model::{Algorithm, Assignment, Earlier, Goal, Problem, Solution};
-use crate::solver::instance::Instance;
-use crate::solver::sequences::Ground;
-use crate::solver::{Budget, Improvement, Options, solve};
 
 /// Plans from an earlier plan; one iteration is what is left of that alone.
 fn replan(problem: &Problem, earlier: &Earlier, iterations: u64) -> Solution {

@@ -1,0 +1,219 @@
+//! The price bound on flow time: Lagrangian relaxation of the capacity (Fisher 1981; time-indexed prices as in
+//! van den Akker, Hurkens and Savelsbergh 2000).
+//!
+//! For every price p(t) >= 0 of each line (`market.rs`) of which K(t) <= 1 is left beside running pods: a valid
+//! plan uses at most K(t), so
+//! `sum w C >= sum w C + integral of p (use - K) = sum over copies of (w C + what it pays) - integral of p K`.
+//! Each copy adds at least its own minimum over modes, groups and starts, without regard to the others.
+//!
+//! p is constant in cells and 0 behind the last. In one offer, what a copy adds is then piecewise linear in its
+//! start, and its minimum is found exactly (`Polygon::cheapest`). The bound is valid for whatever prices;
+//! `learner.rs` raises it.
+//!
+//! Rounding: all times are whole and below 2^51, so that their sums are exact. A price summed to a corner is a
+//! sum of at most 512 terms >= 0, and so is its sum over a few dozen lines; with the linear rest these have a
+//! relative error below 1e-12. What a copy adds is then wrong by at most 1e-12 of itself and of what the most
+//! that it could use costs in all cells. So 1e-11 of all that, and of the price of all capacity, is more than all
+//! errors together; it is taken off in the end.
+
+use rayon::prelude::*;
+
+use crate::model::Millis;
+use crate::solver::bounds::mean_busy;
+use crate::solver::bounds::{Job, Relaxation};
+
+use super::curves::{Blend, Curves};
+use super::learner::{Deal, Learner, Sample};
+use super::market::{Buyer, Market};
+use super::tariff::Prices;
+
+/// Part of all magnitudes that is taken off for rounding.
+const MARGIN: f64 = 1e-11;
+
+/// The mode and start that a copy of a task can best afford.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::solver) struct Place {
+    /// Index into `TaskView::modes`.
+    pub mode: usize,
+    pub start: Millis,
+}
+
+/// The bound, with the prices that prove it so far. More rounds raise it.
+pub(in crate::solver) struct PriceBound {
+    parts: Vec<Part>,
+    tasks: usize,
+    classes: usize,
+}
+
+/// A part of the nodes that no task can leave.
+struct Part {
+    learner: Learner,
+    classes: Vec<usize>,
+    /// A bound on what the copies add that never pay.
+    apart: i128,
+    /// A bound on all copies without prices.
+    floor: i128,
+    proved: Option<i128>,
+}
+
+impl PriceBound {
+    /// Nothing is learnt yet.
+    pub fn new(relaxation: &Relaxation) -> Self {
+        let parts = mean_busy::parts(relaxation).into_iter().map(|limit| {
+            let jobs: Vec<&Job> = limit.users.iter().chain(&limit.others).copied().collect();
+            let market = Market::new(relaxation.instance, &jobs, &limit.classes);
+            Part {
+                apart: market.apart,
+                learner: Learner::new(market, deal),
+                classes: limit.classes,
+                floor: limit.bound,
+                proved: None,
+            }
+        });
+        Self {
+            parts: parts.collect(),
+            tasks: relaxation.instance.tasks.len(),
+            classes: relaxation.instance.classes.len(),
+        }
+    }
+
+    /// Goes on for so many rounds, or until it is told to stop, and proves what was learnt.
+    pub fn improve(&mut self, rounds: usize, stop: impl Fn() -> bool) {
+        for part in self.parts.iter_mut().filter(|part| !part.learner.is_idle()) {
+            for _ in 0..rounds {
+                if stop() {
+                    break;
+                }
+                part.learner.step();
+            }
+            let found = part.prove();
+            part.proved = part.proved.max(Some(found));
+        }
+    }
+
+    /// No plan of the placed copies has less flow time.
+    pub fn bound(&self) -> i128 {
+        self.parts
+            .iter()
+            .map(Part::bound)
+            .fold(0, i128::saturating_add)
+    }
+
+    /// The best prices so far, and what each task takes at them.
+    pub fn prices(&self) -> Prices {
+        let mut prices = Prices::new(self.tasks, self.classes);
+        for part in &self.parts {
+            let market = &part.learner.market;
+            prices.add(market, part.learner.best(), &part.classes);
+            let places = places(market, part.learner.best());
+            for (buyer, choice) in market.buyers.iter().zip(places) {
+                let offer = &market.offers(buyer)[choice.offer];
+                prices.places[buyer.task] = Some(Place {
+                    mode: offer.mode,
+                    start: choice.start as Millis,
+                });
+            }
+        }
+        prices
+    }
+}
+
+impl Part {
+    fn bound(&self) -> i128 {
+        self.proved
+            .map_or(self.floor, |proved| proved.max(self.floor))
+    }
+
+    /// The bound at the best prices, over all buyers and rounded down.
+    fn prove(&self) -> i128 {
+        let (market, curves) = (&self.learner.market, self.learner.best());
+        let choices = places(market, curves);
+        let costs: f64 = market
+            .buyers
+            .iter()
+            .zip(choices)
+            .map(|(buyer, choice)| buyer.count * choice.cost)
+            .sum();
+        let (mut rent, mut magnitude) = (0.0, costs);
+        for (index, line) in market.lines.iter().enumerate() {
+            rent += line.rent(curves, index);
+            magnitude += curves.total(index) * (1.0 + line.demand);
+        }
+        let safe = (costs - rent - magnitude * MARGIN).floor();
+        if safe.is_finite() {
+            (safe as i128).saturating_add(self.apart)
+        } else {
+            0
+        }
+    }
+}
+
+/// What one copy takes.
+#[derive(Clone, Copy)]
+struct Choice {
+    cost: f64,
+    /// Index into the buyer's offers.
+    offer: usize,
+    start: f64,
+}
+
+fn places(market: &Market, curves: &Curves) -> Vec<Choice> {
+    let place = |blend: &mut Blend, buyer: &Buyer| best_place(market, curves, buyer, blend);
+    market
+        .buyers
+        .par_iter()
+        .with_min_len(64)
+        .map_init(Blend::default, place)
+        .collect()
+}
+
+/// What these buyers take.
+fn deal(market: &Market, curves: &Curves, sample: &Sample) -> Deal {
+    let choices: Vec<Choice> = sample
+        .par_iter()
+        .with_min_len(64)
+        .map_init(Blend::default, |blend, (buyer, _)| {
+            best_place(market, curves, &market.buyers[*buyer], blend)
+        })
+        .collect();
+    let mut excess = market.nothing_sold(curves);
+    let mut value = 0.0;
+    for (&(buyer, count), choice) in sample.iter().zip(&choices) {
+        value += count * choice.cost;
+        let offer = &market.offers(&market.buyers[buyer])[choice.offer];
+        market.sell(curves, offer, count, choice.start, &mut excess);
+    }
+    let rent = market
+        .lines
+        .iter()
+        .enumerate()
+        .map(|(index, line)| line.rent(curves, index));
+    value -= rent.sum::<f64>();
+    curves.per_width(&mut excess);
+    Deal { value, excess }
+}
+
+/// The offer and start of least weighted end plus price.
+fn best_place(market: &Market, curves: &Curves, buyer: &Buyer, blend: &mut Blend) -> Choice {
+    let mut best = Choice {
+        cost: f64::INFINITY,
+        offer: 0,
+        start: buyer.head,
+    };
+    for (index, offer) in market.offers(buyer).iter().enumerate() {
+        if buyer.weight * (buyer.head + offer.duration) >= best.cost {
+            continue;
+        }
+        let (polygon, share) = blend.of(curves, market.uses(offer));
+        if let Some(found) =
+            polygon.cheapest(buyer.weight, share, buyer.head, offer.duration, best.cost)
+        {
+            best = Choice {
+                cost: found.cost,
+                offer: index,
+                start: found.start,
+            };
+        }
+    }
+    best
+}

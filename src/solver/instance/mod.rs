@@ -1,0 +1,395 @@
+//! The problem as searches and bounds read it: flat copies, modes that can run at all, and for each way to
+//! run a copy what the timelines need to find room quickly.
+
+pub(super) mod cheapest;
+pub(super) mod profile;
+pub(super) mod project;
+mod reduction;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::model::{Goal, Millis, Mode, NodeClass, Problem, Run};
+
+use super::decoder::timeline::Group;
+use cheapest::keep_cheapest;
+use profile::{Profile, Request};
+use project::Project;
+
+/// The most groups of demands that a class keeps keys for; beyond it near ones share a key.
+const MOST_GROUPS: usize = 32;
+
+/// A problem with everything derived from it that does not change while it is searched.
+pub(super) struct Instance<'a> {
+    pub problem: &'a Problem,
+    /// The task of each copy; copies of a task are neighbours.
+    pub task_of: Vec<usize>,
+    pub tasks: Vec<TaskView>,
+    pub classes: Vec<ClassView>,
+    /// Distinct sets of classes that tasks are confined to.
+    pub pools: Vec<Pool>,
+    /// The class of each node; nodes without one are used by nothing.
+    pub class_of: Vec<Option<usize>>,
+    /// Whether some task waits for another, under a goal where that matters.
+    pub is_ordered: bool,
+    /// What a plan may use up; empty under a goal without a time axis.
+    pub budgets: Vec<i64>,
+    /// The problem in the form of a project, where it has one.
+    pub project: Option<Project>,
+}
+
+/// A task, its copies and the modes that fit somewhere.
+pub(super) struct TaskView {
+    /// Its copies, as indices into `Instance::task_of`.
+    pub copies: Range<usize>,
+    pub batch: usize,
+    pub weight: i64,
+    pub release: Millis,
+    pub after: Vec<usize>,
+    pub successors: Vec<usize>,
+    /// Modes with room for all their pods; for Cost only the cheapest, unless the time may not be enough.
+    pub modes: Vec<ModeView>,
+    /// Index into `Instance::pools`.
+    pub pool: usize,
+}
+
+/// A mode that fits somewhere.
+#[derive(Clone)]
+pub(super) struct ModeView {
+    /// Index into `PlannedTask::modes`.
+    pub index: usize,
+    pub pods: u32,
+    pub request: Request,
+    /// Where one pod runs, the fastest class first.
+    pub runs: Vec<RunView>,
+    /// How the pods of a gang may be spread; empty for a single pod.
+    pub gangs: Vec<Gang>,
+    /// The least duration on any set of nodes that holds all pods.
+    pub least: Millis,
+    /// What all pods use together, as the largest share of the pool's capacity over the resources.
+    pub share: f64,
+    /// `share` x `least`.
+    pub work: f64,
+    /// What a copy adds to a static goal.
+    pub value: i64,
+    /// What a copy uses up of each budget.
+    pub spends: Vec<i64>,
+    /// Whether no plan that places everything needs the mode; only looked at where there are budgets.
+    pub is_spare: bool,
+}
+
+/// A mode on one class.
+#[derive(Clone, Debug)]
+pub(super) struct RunView {
+    pub class: usize,
+    pub duration: Millis,
+    /// Pods that an otherwise unplanned node holds.
+    pub slots: u32,
+    /// Index of the group of demands in the class's timeline.
+    pub group: usize,
+}
+
+/// One spread of a gang's pods: no pod takes longer than `duration`.
+#[derive(Clone, Debug)]
+pub(super) struct Gang {
+    pub duration: Millis,
+    pub parts: Vec<Part>,
+}
+
+/// So many pods on nodes of these runs.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub pods: u32,
+    /// Range of `ModeView::runs`.
+    pub runs: Range<usize>,
+}
+
+/// A class of nodes with nothing planned.
+pub(super) struct ClassView {
+    pub size: usize,
+    pub base: Profile,
+    pub groups: Vec<Group>,
+}
+
+/// A set of classes that some task is confined to.
+pub(super) struct Pool {
+    /// Ascending.
+    pub classes: Vec<usize>,
+    /// Capacity of each resource: no moment has more.
+    pub capacity: Vec<i128>,
+}
+
+impl Pool {
+    pub fn new(problem: &Problem, classes: Vec<usize>) -> Self {
+        let capacity = |resource: usize| {
+            let of_class = |&class: &usize| {
+                let class = &problem.classes[class];
+                i128::from(class.free[resource].max(0)).saturating_mul(class.nodes.len() as i128)
+            };
+            classes.iter().map(of_class).fold(0, i128::saturating_add)
+        };
+        let capacity = (0..problem.resources.len()).map(capacity).collect();
+        Self { classes, capacity }
+    }
+}
+
+impl<'a> Instance<'a> {
+    pub fn new(problem: &'a Problem) -> Self {
+        let mut instance = Self {
+            problem,
+            task_of: Vec::new(),
+            tasks: Vec::new(),
+            classes: Vec::new(),
+            pools: Vec::new(),
+            class_of: problem.class_of(),
+            is_ordered: false,
+            budgets: if problem.goal.is_static() {
+                Vec::new()
+            } else {
+                problem.budgets.clone()
+            },
+            project: None,
+        };
+        instance.read_tasks();
+        instance.read_pools();
+        let groups = group_demands(&mut instance.tasks, problem.classes.len());
+        let view = |(class, groups): (&NodeClass, Vec<Group>)| ClassView {
+            size: class.nodes.len(),
+            base: Profile::of_class(class),
+            groups,
+        };
+        instance.classes = problem.classes.iter().zip(groups).map(view).collect();
+        reduction::mark_spare_modes(problem.goal, &instance.budgets, &mut instance.tasks);
+        instance.project = Project::of(&instance);
+        instance
+    }
+
+    fn read_tasks(&mut self) {
+        let is_timed = !self.problem.goal.is_static();
+        let only_cheapest = self.problem.goal == Goal::Cost
+            && self.problem.budgets.is_empty()
+            && !may_run_out_of_time(self.problem);
+        for (index, task) in self.problem.tasks.iter().enumerate() {
+            let first = self.task_of.len();
+            self.task_of.extend(task.copies.iter().map(|_| index));
+            let after = if is_timed {
+                task.after.clone()
+            } else {
+                Vec::new()
+            };
+            for &before in &after {
+                self.is_ordered = true;
+                self.tasks[before].successors.push(index);
+            }
+            self.tasks.push(TaskView {
+                copies: first..self.task_of.len(),
+                batch: task.batch,
+                weight: task.weight.max(0),
+                release: if is_timed { task.release.max(0) } else { 0 },
+                after,
+                successors: Vec::new(),
+                modes: usable_modes(self.problem, &task.modes, only_cheapest),
+                pool: 0,
+            });
+        }
+    }
+
+    /// Finds the pools and measures each mode by the capacity of its task's pool.
+    fn read_pools(&mut self) {
+        let mut known: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+        for task in &mut self.tasks {
+            let mut classes: Vec<usize> = task
+                .modes
+                .iter()
+                .flat_map(|mode| mode.runs.iter().map(|run| run.class))
+                .collect();
+            classes.sort_unstable();
+            classes.dedup();
+            task.pool = *known.entry(classes).or_insert_with_key(|classes| {
+                self.pools.push(Pool::new(self.problem, classes.clone()));
+                self.pools.len() - 1
+            });
+            let capacity = &self.pools[task.pool].capacity;
+            for mode in &mut task.modes {
+                let shares = mode
+                    .request
+                    .usage
+                    .iter()
+                    .zip(capacity)
+                    .filter(|(_, capacity)| **capacity > 0);
+                let largest = shares.map(|(usage, capacity)| *usage as f64 / *capacity as f64);
+                mode.share = f64::from(mode.pods) * largest.fold(0.0, f64::max);
+                mode.work = mode.share * mode.least as f64;
+            }
+        }
+    }
+
+    /// Number of copies.
+    pub fn copies(&self) -> usize {
+        self.task_of.len()
+    }
+
+    /// The task of a copy.
+    pub fn task(&self, copy: usize) -> &TaskView {
+        &self.tasks[self.task_of[copy]]
+    }
+
+    /// The run behind a mode of a task on a node.
+    pub fn run(&self, task: usize, mode: &ModeView, node: usize) -> Option<&Run> {
+        self.problem.tasks[task].modes[mode.index].run_on(self.class_of[node]?)
+    }
+}
+
+/// Whether a copy might end after the last millisecond of 64 bits, were all of them to run one after the other.
+fn may_run_out_of_time(problem: &Problem) -> bool {
+    let longest = |modes: &[Mode]| {
+        let runs = modes.iter().flat_map(|mode| &mode.runs);
+        i128::from(runs.map(|run| run.duration).max().unwrap_or(0).max(0))
+    };
+    let tasks = problem.tasks.iter();
+    let work = tasks.map(|task| longest(&task.modes).saturating_mul(task.copies.len() as i128));
+    let holds = problem.classes.iter().flat_map(|class| &class.holds);
+    let releases = problem.tasks.iter().map(|task| task.release);
+    let first = holds
+        .map(|hold| hold.until)
+        .chain(releases)
+        .max()
+        .unwrap_or(0);
+    work.fold(i128::from(first.max(0)), i128::saturating_add) > i128::from(Millis::MAX)
+}
+
+/// The modes that have room for all their pods once nothing else runs, or only the cheapest of them.
+fn usable_modes(problem: &Problem, modes: &[Mode], only_cheapest: bool) -> Vec<ModeView> {
+    let usable = modes
+        .iter()
+        .enumerate()
+        .filter_map(|(index, mode)| read_mode(problem, index, mode));
+    if !only_cheapest {
+        return usable.collect();
+    }
+    let mut least = None;
+    let mut cheapest = Vec::new();
+    for mut view in usable {
+        let Some(cost) = keep_cheapest(problem, &modes[view.index], &mut view) else {
+            continue;
+        };
+        if least.is_none_or(|least| cost < least) {
+            least = Some(cost);
+            cheapest.clear();
+        }
+        if Some(cost) == least {
+            cheapest.push(view);
+        }
+    }
+    cheapest
+}
+
+fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
+    let request = Request::new(&mode.demand);
+    let spends: Vec<i64> = (0..problem.budgets.len())
+        .map(|budget| mode.spends.get(budget).map_or(0, |amount| (*amount).max(0)))
+        .collect();
+    let mut each = spends.iter().zip(&problem.budgets);
+    if !problem.goal.is_static() && each.any(|(amount, most)| *amount > (*most).max(0)) {
+        return None;
+    }
+    let mut runs: Vec<RunView> = Vec::new();
+    for run in &mode.runs {
+        let class = &problem.classes[run.class];
+        let slots = request.slots(&class.free, u64::from(run.slots));
+        if slots > 0 && !class.nodes.is_empty() {
+            // What takes no time holds nothing, so that any number of pods fits.
+            let slots = if run.duration > 0 { slots } else { u64::MAX };
+            let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+            runs.push(RunView {
+                class: run.class,
+                duration: run.duration.max(0),
+                slots,
+                group: 0,
+            });
+        }
+    }
+    runs.sort_by_key(|run| (run.duration, run.class));
+    let enough = first_with_room(problem, &runs, mode.pods)?;
+    let least = runs[enough].duration;
+    let spread = |end: usize| Gang {
+        duration: runs[end].duration,
+        parts: vec![Part {
+            pods: mode.pods,
+            runs: 0..end + 1,
+        }],
+    };
+    let is_last_of_duration = |end: usize| {
+        runs.get(end + 1)
+            .is_none_or(|run| run.duration > runs[end].duration)
+    };
+    let ends = (enough..runs.len()).filter(|&end| mode.pods > 1 && is_last_of_duration(end));
+    let gangs = ends.map(spread).collect();
+    let (share, work) = (0.0, 0.0);
+    Some(ModeView {
+        index,
+        pods: mode.pods,
+        request,
+        runs,
+        gangs,
+        least,
+        share,
+        work,
+        value: mode.value,
+        spends,
+        is_spare: false,
+    })
+}
+
+/// The first run with which, and the faster ones, there is room for all pods.
+fn first_with_room(problem: &Problem, runs: &[RunView], pods: u32) -> Option<usize> {
+    let mut slots = 0u128;
+    runs.iter().position(|run| {
+        slots += u128::from(run.slots) * problem.classes[run.class].nodes.len() as u128;
+        slots >= u128::from(pods)
+    })
+}
+
+/// Gives every run its group of demands, and returns the groups of each class.
+fn group_demands(tasks: &mut [TaskView], classes: usize) -> Vec<Vec<Group>> {
+    let mut demands: Vec<BTreeMap<Vec<i64>, (Millis, usize)>> = vec![BTreeMap::new(); classes];
+    for mode in tasks.iter().flat_map(|task| &task.modes) {
+        for run in &mode.runs {
+            let known = demands[run.class]
+                .entry(mode.request.need.clone())
+                .or_insert((run.duration, 0));
+            known.0 = known.0.min(run.duration);
+        }
+    }
+    let groups = demands.iter_mut().map(form_groups).collect();
+    for mode in tasks.iter_mut().flat_map(|task| &mut task.modes) {
+        for run in &mut mode.runs {
+            run.group = demands[run.class]
+                .get(&mode.request.need)
+                .map_or(0, |(_, group)| *group);
+        }
+    }
+    groups
+}
+
+/// Demands in sorted order share a group with their neighbours where there are too many of them.
+fn form_groups(demands: &mut BTreeMap<Vec<i64>, (Millis, usize)>) -> Vec<Group> {
+    let members = demands.len().div_ceil(MOST_GROUPS).max(1);
+    let mut groups: Vec<Group> = Vec::new();
+    for (position, (need, (duration, group))) in demands.iter_mut().enumerate() {
+        *group = position / members;
+        match groups.get_mut(*group) {
+            None => groups.push(Group {
+                need: need.clone(),
+                duration: *duration,
+            }),
+            Some(shared) => {
+                shared.duration = shared.duration.min(*duration);
+                for (least, need) in shared.need.iter_mut().zip(need) {
+                    *least = (*least).min(*need);
+                }
+            }
+        }
+    }
+    groups
+}

@@ -1,0 +1,427 @@
+//! The problem as branch and bound reads it: few copies, the ways to run them, and only resources that can
+//! be scarce.
+
+use std::ops::Range;
+
+use crate::model::{Goal, Millis};
+use crate::solver::instance::profile::{Profile, Request};
+use crate::solver::instance::{Gang, Instance, ModeView, RunView, TaskView};
+
+/// A set of copies is one word.
+pub(super) const MOST_JOBS: usize = 64;
+
+/// Sums of weight x time stay below this, so that floats hold them exactly.
+const LARGEST: i128 = 1 << 52;
+
+/// At most [`MOST_JOBS`] copies of a timed problem that share nodes with no others.
+pub(super) struct Jobs {
+    /// Predecessors come first.
+    pub jobs: Vec<Job>,
+    /// All ways of the first job, then all of the second, ...
+    pub ways: Vec<Way>,
+    pub classes: Vec<Class>,
+    /// Resources that can be scarce.
+    pub stride: usize,
+    /// Weights of the batches.
+    pub batches: Vec<i64>,
+    pub is_flow: bool,
+}
+
+/// One copy; what it waits for are indices of jobs.
+#[derive(Clone)]
+pub(super) struct Job {
+    /// Index into `Instance::task_of`.
+    pub copy: usize,
+    pub batch: usize,
+    pub weight: i64,
+    /// No earlier start, whatever the others do.
+    pub head: Millis,
+    /// The copies that must have ended before, one bit each.
+    pub before: u64,
+    /// The copy before this one among equal copies; of these the first starts first.
+    pub twin: Option<usize>,
+    /// Range of `Jobs::ways`.
+    pub ways: Range<usize>,
+    /// The shortest of its ways.
+    pub least: Millis,
+}
+
+/// A mode with its duration: on one class, or for a gang on several of which the slowest is used.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Way {
+    pub job: usize,
+    /// Index into `TaskView::modes`.
+    pub mode: usize,
+    pub pods: u32,
+    pub request: Request,
+    pub duration: Millis,
+    pub lanes: Vec<Lane>,
+}
+
+/// A class that a way may use.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Lane {
+    pub class: usize,
+    /// Whether a pod alone takes as long as the whole way; one such class is always used.
+    pub is_slowest: bool,
+}
+
+/// Equal nodes.
+#[derive(Clone)]
+pub(super) struct Class {
+    pub size: usize,
+    pub base: Profile,
+    /// The most that is ever free of each resource on all nodes, at least 0.
+    pub capacity: Vec<f64>,
+}
+
+/// Copies that have nothing to do with the copies of other parts: they share no class and no order.
+pub(super) fn parts(instance: &Instance) -> Vec<Vec<usize>> {
+    let classes = instance.problem.classes.len();
+    let mut leader: Vec<usize> = (0..classes + instance.tasks.len()).collect();
+    fn find(leader: &[usize], mut one: usize) -> usize {
+        while leader[one] != one {
+            one = leader[one];
+        }
+        one
+    }
+    for (index, task) in instance.tasks.iter().enumerate() {
+        let pool = &instance.pools[task.pool].classes;
+        let others = pool
+            .iter()
+            .copied()
+            .chain(task.after.iter().map(|&before| classes + before));
+        for other in others {
+            let (one, other) = (find(&leader, classes + index), find(&leader, other));
+            leader[one] = other;
+        }
+    }
+    let mut parts = std::collections::BTreeMap::<usize, Vec<usize>>::new();
+    for (copy, &task) in instance.task_of.iter().enumerate() {
+        parts
+            .entry(find(&leader, classes + task))
+            .or_default()
+            .push(copy);
+    }
+    let mut parts: Vec<Vec<usize>> = parts.into_values().collect();
+    parts.sort_by_key(|part| (part.len(), part[0]));
+    parts
+}
+
+impl Jobs {
+    /// Reads a part; `None` where the numbers are too many or too large.
+    pub fn read(instance: &Instance, part: &[usize]) -> Option<Self> {
+        let is_empty = |&copy: &usize| instance.task(copy).modes.is_empty();
+        if part.len() > MOST_JOBS || part.iter().any(is_empty) {
+            return None;
+        }
+        let kept = scarce(instance, part);
+        let mut all = Self {
+            jobs: Vec::new(),
+            ways: Vec::new(),
+            classes: Vec::new(),
+            stride: kept.len(),
+            batches: instance
+                .problem
+                .batches
+                .iter()
+                .map(|batch| batch.weight.max(0))
+                .collect(),
+            is_flow: instance.problem.goal == Goal::FlowTime,
+        };
+        for view in &instance.classes {
+            let base = view.base.project(&kept);
+            all.classes.push(Class::new(view.size, base, kept.len()));
+        }
+        for &copy in part {
+            all.read_copy(instance, copy, &kept);
+        }
+        all.link_twins(instance);
+        (all.horizon()?.checked_mul(all.weight())? < LARGEST).then_some(all)
+    }
+
+    /// Some of the jobs on one node of a class; none of them waits for another.
+    pub fn on_one_node(&self, set: u64, class: usize) -> Self {
+        let mut own = Self {
+            jobs: Vec::new(),
+            ways: Vec::new(),
+            classes: self.classes.clone(),
+            stride: self.stride,
+            batches: self.batches.clone(),
+            is_flow: self.is_flow,
+        };
+        for (index, view) in own.classes.iter_mut().enumerate() {
+            *view = Class::new(usize::from(index == class), view.base.clone(), self.stride);
+        }
+        let mut index = vec![None; self.jobs.len()];
+        for job in (0..self.jobs.len()).filter(|job| set >> job & 1 == 1) {
+            let first = own.ways.len();
+            let is_here = |way: &&Way| way.lanes.iter().all(|lane| lane.class == class);
+            let ways = self.ways[self.jobs[job].ways.clone()]
+                .iter()
+                .filter(is_here);
+            own.ways.extend(ways.map(|way| Way {
+                job: own.jobs.len(),
+                ..way.clone()
+            }));
+            let mut twin = self.jobs[job].twin;
+            while let Some(other) = twin.filter(|&other| index[other].is_none()) {
+                twin = self.jobs[other].twin;
+            }
+            index[job] = Some(own.jobs.len());
+            own.jobs.push(Job {
+                twin: twin.and_then(|twin| index[twin]),
+                ways: first..own.ways.len(),
+                least: own.ways[first..]
+                    .iter()
+                    .map(|way| way.duration)
+                    .min()
+                    .unwrap_or(0),
+                ..self.jobs[job].clone()
+            });
+        }
+        own
+    }
+
+    /// The latest end of each copy if those of a batch have to end by then: what waits for it takes its least time.
+    pub fn deadlines(&self, batch: impl Fn(usize) -> Millis) -> Vec<Millis> {
+        let mut latest: Vec<Millis> = self.jobs.iter().map(|job| batch(job.batch)).collect();
+        for (index, job) in self.jobs.iter().enumerate().rev() {
+            let start = latest[index].saturating_sub(job.least);
+            let mut rest = job.before;
+            while rest != 0 {
+                let before = rest.trailing_zeros() as usize;
+                latest[before] = latest[before].min(start);
+                rest &= rest - 1;
+            }
+        }
+        latest
+    }
+
+    fn read_copy(&mut self, instance: &Instance, copy: usize, kept: &[usize]) {
+        let task = instance.task(copy);
+        let (index, first) = (self.jobs.len(), self.ways.len());
+        for (mode, view) in task.modes.iter().enumerate() {
+            for way in ways_of(index, mode, view, kept) {
+                let mut known = self.ways[first..].iter();
+                if !known.any(|other| other.is_no_worse(&way)) {
+                    let kept = self.ways.split_off(first).into_iter();
+                    self.ways
+                        .extend(kept.filter(|other| !way.is_no_worse(other)));
+                    self.ways.push(way);
+                }
+            }
+        }
+        let mut job = Job {
+            copy,
+            batch: task.batch,
+            weight: task.weight,
+            head: task.release,
+            before: 0,
+            twin: None,
+            ways: first..self.ways.len(),
+            least: self.ways[first..]
+                .iter()
+                .map(|way| way.duration)
+                .min()
+                .unwrap_or(0),
+        };
+        for (index, before) in self.jobs.iter().enumerate() {
+            if task.after.contains(&instance.task_of[before.copy]) {
+                job.before |= 1 << index;
+                job.head = job.head.max(before.head.saturating_add(before.least));
+            }
+        }
+        self.jobs.push(job);
+    }
+
+    /// Equal copies may change places in any plan, so one order of them is enough.
+    fn link_twins(&mut self, instance: &Instance) {
+        for copy in 0..self.jobs.len() {
+            let twin = (0..copy)
+                .rev()
+                .find(|&other| self.are_equal(instance, other, copy));
+            self.jobs[copy].twin = twin;
+        }
+    }
+
+    fn are_equal(&self, instance: &Instance, one: usize, other: usize) -> bool {
+        let links = |task: &TaskView| (task.after.clone(), task.successors.clone(), task.release);
+        let (first, second) = (&self.jobs[one], &self.jobs[other]);
+        let tasks = (instance.task_of[first.copy], instance.task_of[second.copy]);
+        if tasks.0 == tasks.1 {
+            return true;
+        }
+        let counts = if self.is_flow {
+            first.weight == second.weight
+        } else {
+            first.batch == second.batch
+        };
+        let ways = (
+            &self.ways[first.ways.clone()],
+            &self.ways[second.ways.clone()],
+        );
+        counts
+            && links(&instance.tasks[tasks.0]) == links(&instance.tasks[tasks.1])
+            && ways.0.len() == ways.1.len()
+            && ways
+                .0
+                .iter()
+                .zip(ways.1)
+                .all(|(one, other)| one.is_like(other))
+    }
+
+    /// No active plan ends later.
+    fn horizon(&self) -> Option<i128> {
+        let steps = self
+            .classes
+            .iter()
+            .flat_map(|class| class.base.steps_from(0));
+        let quiet = steps.map(|(time, _)| i128::from(time)).max().unwrap_or(0);
+        let head = self
+            .jobs
+            .iter()
+            .map(|job| i128::from(job.head))
+            .max()
+            .unwrap_or(0);
+        let longest = |job: &Job| {
+            self.ways[job.ways.clone()]
+                .iter()
+                .map(|way| i128::from(way.duration))
+                .max()
+        };
+        self.jobs
+            .iter()
+            .map(longest)
+            .sum::<Option<i128>>()?
+            .checked_add(quiet.max(head) + 1)
+    }
+
+    fn weight(&self) -> i128 {
+        let jobs = self.jobs.iter().map(|job| i128::from(job.weight) + 1);
+        jobs.chain(self.batches.iter().map(|&weight| i128::from(weight)))
+            .sum()
+    }
+}
+
+impl Class {
+    fn new(size: usize, base: Profile, resources: usize) -> Self {
+        let most = |resource: usize| base.steps_from(0).map(|(_, free)| free[resource]).max();
+        let capacity = |resource| most(resource).unwrap_or(0).max(0) as f64 * size as f64;
+        Self {
+            size,
+            capacity: (0..resources).map(capacity).collect(),
+            base,
+        }
+    }
+}
+
+impl Way {
+    fn is_like(&self, other: &Self) -> bool {
+        self.pods == other.pods
+            && self.duration == other.duration
+            && self.request == other.request
+            && self.lanes == other.lanes
+    }
+
+    /// Whether wherever and whenever the other one runs, this one could run instead and end no later: so it is if of
+    /// its pods so many together ask for no more than one of the other's that all find room in place of those.
+    fn is_no_worse(&self, other: &Self) -> bool {
+        let in_one = u64::from(self.pods).div_ceil(u64::from(other.pods.max(1)));
+        let usage = self.request.usage.iter().zip(&other.request.usage);
+        self.duration <= other.duration
+            && self.lanes == other.lanes
+            && usage
+                .into_iter()
+                .all(|(own, other)| i128::from(*own) * i128::from(in_one) <= i128::from(*other))
+    }
+}
+
+fn ways_of(job: usize, mode: usize, view: &ModeView, kept: &[usize]) -> Vec<Way> {
+    let project = |amounts: &[i64]| kept.iter().map(|&resource| amounts[resource]).collect();
+    let way = |duration: Millis, lanes: Vec<Lane>| Way {
+        job,
+        mode,
+        pods: view.pods,
+        request: Request {
+            need: project(&view.request.need),
+            usage: project(&view.request.usage),
+        },
+        duration,
+        lanes,
+    };
+    if view.gangs.is_empty() {
+        let single = |run: &RunView| {
+            way(
+                run.duration,
+                vec![Lane {
+                    class: run.class,
+                    is_slowest: true,
+                }],
+            )
+        };
+        return view.runs.iter().map(single).collect();
+    }
+    let spread = |gang: &Gang| {
+        let runs = gang
+            .parts
+            .iter()
+            .flat_map(|part| &view.runs[part.runs.clone()]);
+        let lane = |run: &RunView| Lane {
+            class: run.class,
+            is_slowest: run.duration == gang.duration,
+        };
+        way(gang.duration, runs.map(lane).collect())
+    };
+    view.gangs.iter().map(spread).collect()
+}
+
+/// The resources that can be scarce. One is not where all copies together fit on any node, and not where
+/// another one, x, is always as scarce: with c the largest ratio of what a pod uses of it and of x, the room
+/// of x allows at most c x free(x) of it, which is free.
+fn scarce(instance: &Instance, part: &[usize]) -> Vec<usize> {
+    let resources = instance.problem.resources.len();
+    let mut kept: Vec<usize> = Vec::new();
+    let mut open: Vec<usize> = (0..resources)
+        .filter(|&resource| !is_plenty(instance, part, resource))
+        .collect();
+    while let Some(resource) = open.pop() {
+        let mut others = kept.iter().chain(&open);
+        if !others.any(|&other| follows(instance, part, resource, other)) {
+            kept.push(resource);
+        }
+    }
+    kept.sort_unstable();
+    kept
+}
+
+fn is_plenty(instance: &Instance, part: &[usize], resource: usize) -> bool {
+    let all = |mode: &ModeView| i128::from(mode.pods) * i128::from(mode.request.usage[resource]);
+    let most = |&copy: &usize| instance.task(copy).modes.iter().map(all).max().unwrap_or(0);
+    let total: i128 = part.iter().map(most).sum();
+    let mut frees = instance
+        .classes
+        .iter()
+        .flat_map(|class| class.base.steps_from(0));
+    total == 0 || frees.all(|(_, free)| i128::from(free[resource]) >= total)
+}
+
+fn follows(instance: &Instance, part: &[usize], resource: usize, other: usize) -> bool {
+    let (mut most, mut per) = (0i128, 1i128);
+    for mode in part.iter().flat_map(|&copy| &instance.task(copy).modes) {
+        let (usage, others) = (mode.request.usage[resource], mode.request.usage[other]);
+        if usage > 0 && others == 0 {
+            return false;
+        }
+        if usage > 0 && i128::from(usage) * per > most * i128::from(others) {
+            (most, per) = (usage.into(), others.into());
+        }
+    }
+    let mut frees = instance
+        .classes
+        .iter()
+        .flat_map(|class| class.base.steps_from(0));
+    frees.all(|(_, free)| {
+        free[other] <= 0 || most * i128::from(free[other]) <= per * i128::from(free[resource])
+    })
+}

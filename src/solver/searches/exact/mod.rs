@@ -1,0 +1,294 @@
+//! Branch and bound (Land and Doig 1960): proves the optimum of small problems.
+
+mod jobs;
+mod loads;
+mod memo;
+mod nodes;
+mod places;
+mod pools;
+mod tariff;
+mod tree;
+
+use crate::model::{Algorithm, Goal, Millis};
+use crate::solver::bounds::Bound;
+use crate::solver::goals::Score;
+use crate::solver::schedule::Schedule;
+use crate::solver::search::Search;
+
+use jobs::Jobs;
+use loads::Loads;
+use tariff::{Aim, Tariff};
+use tree::{Task, Tree};
+
+/// Searches until everything was seen, or the budget ends.
+pub(super) fn run(search: &mut Search) {
+    let Some(incumbent) = search
+        .incumbent()
+        .filter(|incumbent| incumbent.score.unplaced == 0)
+    else {
+        return;
+    };
+    let mut schedule = incumbent.schedule.clone();
+    match search.problem().goal {
+        Goal::FlowTime => flow_time(search, &mut schedule),
+        Goal::Makespan => makespan(search, &mut schedule),
+        Goal::Cost | Goal::Shortfall | Goal::Throughput => {}
+    }
+}
+
+/// The parts add up, and so do their bounds.
+fn flow_time(search: &mut Search, schedule: &mut Schedule) {
+    let (mut total, mut all_proved) = (0i64, true);
+    for part in jobs::parts(search.instance) {
+        let bound = match Jobs::read(search.instance, &part) {
+            Some(jobs) => part_of_flow_time(search, schedule, &jobs),
+            None => (0, false),
+        };
+        total = total.saturating_add(bound.0);
+        all_proved &= bound.1;
+    }
+    let name = if all_proved {
+        "branch and bound"
+    } else {
+        "prices by parts"
+    };
+    search.raise_bound(Bound { value: total, name });
+}
+
+/// The bound of a part, and whether it is the optimum.
+fn part_of_flow_time(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -> (i64, bool) {
+    let cost = |schedule: &Schedule| -> i64 {
+        let end = |copy: usize| {
+            schedule.placed[copy]
+                .as_ref()
+                .map_or(0, |placed| placed.end)
+        };
+        jobs.jobs.iter().map(|job| job.weight * end(job.copy)).sum()
+    };
+    let least: i64 = jobs
+        .jobs
+        .iter()
+        .map(|job| job.weight * (job.head + job.least))
+        .sum();
+    let objective = cost(schedule);
+    if least == objective {
+        return (objective, true);
+    }
+    let horizon = (1.05 * last_end(schedule, jobs) as f64).max(1.0);
+    let aim = Aim {
+        horizon,
+        is_flow: true,
+        latest: &vec![f64::INFINITY; jobs.jobs.len()],
+        target: objective as f64,
+        rounds: 400,
+    };
+    let Some(tariff) = Tariff::learn(jobs, aim, || search.meter().expired()) else {
+        return (least, false);
+    };
+    let least = least.max((tariff.bound - tariff.margin).ceil() as i64);
+    let bound = close_in(least, objective, |limit, most_nodes| {
+        let task = Task {
+            limit,
+            is_enough: false,
+            most_nodes,
+            schedule: Some(schedule),
+        };
+        let answer = Tree::new(jobs, &tariff, search, task).search();
+        (
+            answer.best.map(|_| cost(schedule)),
+            answer.is_proved,
+            search.is_over(),
+        )
+    });
+    (bound, bound == cost(schedule))
+}
+
+/// Trees of the first attempts have at most so many nodes.
+const FIRST_NODES: u64 = 2_000;
+/// A gap of one part of so many is closed by one tree.
+const SMALL_GAP: i64 = 50;
+
+/// Raises the bound on an objective until it meets the best plan, or the search is over: the bound.
+///
+/// Small trees first, and by turns with a limit near the bound, which is soon refuted or leads to a much better
+/// plan, and with the limit that proves the best plan (destructive bounds: Klein and Scholl 1999). An attempt
+/// takes a limit and a number of nodes, and returns the better objective that it found, whether nothing else is
+/// within the limit, and whether the search is over.
+fn close_in(
+    bound: i64,
+    objective: i64,
+    mut attempt: impl FnMut(i64, u64) -> (Option<i64>, bool, bool),
+) -> i64 {
+    let (mut bound, mut objective, mut nodes) = (bound, objective, FIRST_NODES);
+    loop {
+        for part in [4, 1] {
+            if bound >= objective {
+                return objective;
+            }
+            let is_small = objective - bound <= objective / SMALL_GAP;
+            let (part, nodes) = if is_small {
+                (1, u64::MAX)
+            } else {
+                (part, nodes)
+            };
+            let limit = bound + (objective - 1 - bound) / part;
+            let (found, is_proved, is_over) = attempt(limit, nodes);
+            objective = found.unwrap_or(objective);
+            if is_proved {
+                bound = found.unwrap_or(limit + 1);
+            }
+            if is_over {
+                return bound.min(objective);
+            }
+        }
+        nodes = nodes.saturating_mul(4);
+    }
+}
+
+fn last_end(schedule: &Schedule, jobs: &Jobs) -> Millis {
+    let placed = jobs
+        .jobs
+        .iter()
+        .filter_map(|job| schedule.placed[job.copy].as_ref());
+    placed.map(|placed| placed.end).max().unwrap_or(0)
+}
+
+fn makespan(search: &mut Search, schedule: &mut Schedule) {
+    let mut batches: Vec<usize> = search
+        .instance
+        .tasks
+        .iter()
+        .map(|task| task.batch)
+        .collect();
+    batches.sort_unstable();
+    batches.dedup();
+    if batches.len() == 1 {
+        single_batch(search, schedule);
+        return;
+    }
+    let copies: Vec<usize> = (0..search.instance.copies()).collect();
+    let Some(jobs) = Jobs::read(search.instance, &copies) else {
+        return;
+    };
+    let objective = Score::of(search.instance, schedule).goal;
+    let end = last_end(schedule, &jobs);
+    let latest = jobs.deadlines(|batch| match jobs.batches[batch] {
+        weight @ 1.. => (objective - 1) / weight,
+        _ => end,
+    });
+    let latest: Vec<f64> = latest.into_iter().map(|end| end as f64).collect();
+    let horizon = latest.iter().copied().fold(1.0, f64::max);
+    let aim = Aim {
+        horizon,
+        is_flow: false,
+        latest: &latest,
+        target: 0.0,
+        rounds: 400,
+    };
+    let Some(tariff) = Tariff::learn(&jobs, aim, || search.meter().expired()) else {
+        return;
+    };
+    let task = Task {
+        limit: objective - 1,
+        is_enough: false,
+        most_nodes: u64::MAX,
+        schedule: Some(schedule),
+    };
+    if Tree::new(&jobs, &tariff, search, task).search().is_proved {
+        raise_bound(search, schedule);
+    }
+}
+
+/// The part that ends last is made to end sooner, until one is the last that cannot.
+fn single_batch(search: &mut Search, schedule: &mut Schedule) {
+    let parts = jobs::parts(search.instance);
+    let parts: Option<Vec<Jobs>> = parts
+        .iter()
+        .map(|part| Jobs::read(search.instance, part))
+        .collect();
+    let Some(parts) = parts else { return };
+    let mut is_proved = vec![false; parts.len()];
+    loop {
+        let end = |part: &usize| (last_end(schedule, &parts[*part]), is_proved[*part]);
+        let Some(last) = (0..parts.len()).max_by_key(end) else {
+            return;
+        };
+        if is_proved[last] {
+            raise_bound(search, schedule);
+            return;
+        }
+        is_proved[last] = part_of_makespan(search, schedule, &parts[last]);
+        if !is_proved[last] {
+            return;
+        }
+    }
+}
+
+/// Makes a part end as early as possible; whether it could be proved.
+fn part_of_makespan(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -> bool {
+    let latest = last_end(schedule, jobs) - 1;
+    if loads::applies(jobs) {
+        let Some(tariff) = deadline_prices(search, jobs, latest, 400) else {
+            return false;
+        };
+        return Loads::new(jobs, &tariff, search, latest).search(schedule);
+    }
+    let weight = jobs.batches[jobs.jobs[0].batch];
+    let known = search
+        .incumbent()
+        .map_or(0, |incumbent| incumbent.bound.value);
+    // No plan of all parts ends before this, so that it does not matter whether this part could.
+    let least = known.div_euclid(weight.max(1)).min(latest);
+    let bound = close_in(least, latest + 1, |latest, most_nodes| {
+        let Some(tariff) = deadline_prices(search, jobs, latest, 200) else {
+            return (None, false, true);
+        };
+        let limit = weight.saturating_mul(latest);
+        let task = Task {
+            limit,
+            is_enough: false,
+            most_nodes,
+            schedule: Some(schedule),
+        };
+        let answer = Tree::new(jobs, &tariff, search, task).search();
+        (
+            answer.best.map(|_| last_end(schedule, jobs)),
+            answer.is_proved,
+            search.is_over(),
+        )
+    });
+    search.raise_bound(Bound {
+        value: weight.saturating_mul(bound),
+        name: "branch and bound",
+    });
+    bound >= last_end(schedule, jobs)
+}
+
+/// Prices that make an end by `latest` as hard as possible; `None` where the budget ends.
+fn deadline_prices(search: &Search, jobs: &Jobs, latest: Millis, rounds: usize) -> Option<Tariff> {
+    let horizon = (latest as f64).max(1.0);
+    let all = jobs.deadlines(|_| latest).into_iter();
+    let all: Vec<f64> = all.map(|end| end as f64).collect();
+    let aim = Aim {
+        horizon,
+        is_flow: false,
+        latest: &all,
+        target: 0.0,
+        rounds,
+    };
+    Tariff::learn(jobs, aim, || search.meter().expired())
+}
+
+/// The plan is the best.
+fn raise_bound(search: &mut Search, schedule: &Schedule) {
+    let value = Score::of(search.instance, schedule).goal;
+    search.raise_bound(Bound {
+        value,
+        name: "branch and bound",
+    });
+}
+
+fn offer(search: &mut Search, schedule: &Schedule) {
+    let score = Score::of(search.instance, schedule);
+    search.offer(score, schedule.clone(), Algorithm::Exact);
+}
