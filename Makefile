@@ -8,7 +8,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 IMAGE ?= taskbatch/taskbatch:$(VERSION)
 CRD := taskbatches.taskbatch.dev.yaml
 
-.PHONY: help build test test-long lint fmt demo tools cluster crds picture image kind bench
+.PHONY: help build test test-long lint fmt demo tools cluster crds picture image kind bench bench-cluster
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -63,3 +63,6 @@ kind: ## Try it in a new kind cluster: image, chart, first batch
 
 bench: ## Run the benchmarks
 	cargo bench --locked
+
+bench-cluster: tools ## Measure the operator beside kube-scheduler; sizes: BENCH="--nodes 5000", all: BENCH=--help
+	cargo test --release --locked --test cluster -- bench $(BENCH)

@@ -22,11 +22,11 @@ mod trial;
 mod wait;
 
 pub(crate) use audit::audit;
-pub(crate) use control_plane::ControlPlane;
+pub(crate) use control_plane::{ControlPlane, Purpose};
 pub(crate) use dam::{Dam, Gate};
 pub(crate) use kubelet::FakeKubelet;
 pub(crate) use operator::Operator;
-pub(crate) use process::Process;
+pub(crate) use process::{Process, Usage};
 pub(crate) use proxy::{Cut, Proxy};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use trial::{Test, interrupted, run};
