@@ -51,6 +51,11 @@ use world::{Live, Unseen};
 
 /// How long changes gather before a round looks at them.
 const GATHER: Duration = Duration::from_millis(20);
+/// After a round that took long, as among 100,000 pods, the loop rests this many times as long before it looks at
+/// what changes on: no more than a quarter of a processor goes to watching others work.
+const REST: u32 = 3;
+/// The longest such rest.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// The first and the longest wait after a round that failed.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -173,11 +178,13 @@ async fn rounds(mut live: Live) {
     let mut memory = Memory::default();
     let mut backoff = BACKOFF.0;
     while !live.stop.is_cancelled() {
+        let begun = Instant::now();
         match decide::round(&mut live, &mut memory).await {
             Ok(within) => {
                 live.metrics.round(true);
                 backoff = BACKOFF.0;
-                wait(&mut live, within).await;
+                let rest = (begun.elapsed() * REST).min(LONGEST_REST);
+                wait(&mut live, within, rest).await;
             }
             Err(Unseen::Stopped) => return,
             Err(error) => {
@@ -193,9 +200,10 @@ async fn rounds(mut live: Live) {
     }
 }
 
-/// Waits for a change or for the time that the round asked for.
-async fn wait(live: &mut Live, within: Option<Duration>) {
-    let Next { earliest, latest } = live.pace.next(within, Instant::now());
+/// Waits for a change, and then until the rest is over, or for the time that the round asked for.
+async fn wait(live: &mut Live, within: Option<Duration>, rest: Duration) {
+    let now = Instant::now();
+    let Next { earliest, latest } = live.pace.next(within, now);
     live.health.waits();
     let stop = live.stop.clone();
     let due = async {
@@ -205,6 +213,7 @@ async fn wait(live: &mut Live, within: Option<Duration>) {
         let changed = async {
             live.caches.changed().await;
             sleep(GATHER).await;
+            sleep_until((now + rest).into()).await;
         };
         let time = async {
             match latest {
