@@ -20,9 +20,11 @@ test: tools ## Run every test; does all set-up itself
 	cargo check --lib --no-default-features --locked
 	cargo test --locked --no-fail-fast
 
-test-long: tools ## Try plans and fixes on a million problems, requests and filters on ten and one million
+test-long: tools ## Try plans, fixes and faults on a million seeds, requests on ten million, 10,000 crashes
 	TASKBATCH_CASES=$${TASKBATCH_CASES:-1000000} cargo test --release --lib --no-default-features --locked -- hostile remedy compiled_problems
 	TASKBATCH_CASES=$${TASKBATCH_CASES:-1000000} cargo test --release --test oracle --no-default-features --locked -- --nocapture
+	SIM_SEEDS=$${SIM_SEEDS:-1000000} cargo test --release --lib --no-default-features --locked -- sim::fault_tests
+	TASKBATCH_CRASHES=$${TASKBATCH_CRASHES:-10000} TASKBATCH_MIXES=$${TASKBATCH_MIXES:-5000} cargo test --locked --test cluster -- crash_tests
 
 lint: ## Check format, lints and the chart
 	cargo fmt --check

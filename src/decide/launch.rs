@@ -1,6 +1,7 @@
 //! Turns states and plans into writes: create, check again and bind or let kube-scheduler bind, delete.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -31,11 +32,7 @@ pub fn settle(observed: &Observed, batches: &[Tracked]) -> Vec<Action> {
         }
         let held = verdict::must_stop(tracked, observed.now);
         for copy in &tracked.copies {
-            actions.extend(
-                copy.leftover
-                    .iter()
-                    .map(|pod| delete(pod, Reason::NodeRejected)),
-            );
+            actions.extend(spent(copy, observed.now).map(|pod| delete(pod, Reason::NodeRejected)));
             if let Some(reason) = held.or(give_up(copy)) {
                 let live = copy.live().filter(|pod| !pod.terminating);
                 actions.extend(live.map(|pod| delete(pod, reason)));
@@ -65,6 +62,18 @@ pub fn launches(batches: &[Tracked], memory: &Memory) -> Vec<Action> {
     actions
 }
 
+/// Rejected pods of older attempts that nobody needs any more. Until the copy has ended, the newest of them stays:
+/// were the pod of the next attempt taken back or evicted, nothing else would tell how far the attempts have come,
+/// and a create that comes late would meet no pod of its name.
+fn spent(copy: &Copy, now: Timestamp) -> impl Iterator<Item = &Arc<Pod>> {
+    let attempt_of = |pod: &Pod| pod.own.as_ref().map(|own| own.attempt);
+    let newest = copy.leftover.iter().map(|pod| attempt_of(pod)).max();
+    let needed = newest.filter(|_| !copy.is_ended());
+    copy.leftover.iter().filter(move |pod| {
+        verdict::keeps_its_name_until(pod) <= now && needed != Some(attempt_of(pod))
+    })
+}
+
 /// Why the pods that still live of this attempt must go.
 fn give_up(copy: &Copy) -> Option<Reason> {
     match copy.state {
@@ -77,6 +86,7 @@ fn give_up(copy: &Copy) -> Option<Reason> {
 fn delete(pod: &Pod, reason: Reason) -> Action {
     Action::Delete(DeletePod {
         pod: id_of(pod),
+        resource_version: pod.resource_version.clone(),
         reason,
     })
 }

@@ -120,6 +120,14 @@ pub fn pod(intent: &Intent<'_>) -> Value {
     })
 }
 
+/// The number of the attempt that a pod is for.
+pub fn attempt(pod: &Value) -> Option<u32> {
+    pod["metadata"]["labels"][label::ATTEMPT]
+        .as_str()?
+        .parse()
+        .ok()
+}
+
 fn labels(intent: &Intent<'_>) -> Map<String, Value> {
     let mut labels = strings(&intent.spec.template.0["metadata"]["labels"]);
     let batch: String = intent.tracked.id.name.chars().take(LONGEST_NAME).collect();

@@ -56,6 +56,9 @@ pub struct Memory {
     beyond_us: BTreeSet<(String, String)>,
     /// Copies whose end was noted.
     ended: HashSet<CopyId>,
+    /// The newest attempt of each copy of whose create nobody knows what became: it may come late, and must meet a
+    /// pod of its name or none of an older one, also where somebody has removed all pods that tell the number.
+    asked: HashMap<CopyId, u32>,
     /// What the newest plan depended on.
     fingerprint: Option<u64>,
     /// The newest plan.
@@ -147,6 +150,7 @@ async fn act<W: World>(
             }
             Outcome::Unknown { retry_after } => {
                 memory.fingerprint = None;
+                memory.asked(action);
                 pace = pace.max(Pace::Later((*retry_after).max(Duration::from_millis(100))));
             }
             Outcome::Refused { copy, message } => memory.refuse(copy, message, observed.now),
@@ -181,6 +185,15 @@ fn succeeded<W: World>(
 }
 
 impl Memory {
+    fn asked(&mut self, action: &Action) {
+        if let Action::Create(create) = action
+            && let Some(attempt) = manifest::attempt(&create.manifest)
+        {
+            let known = self.asked.entry(create.copy.clone()).or_default();
+            *known = attempt.max(*known);
+        }
+    }
+
     fn refuse(&mut self, copy: &CopyId, message: &str, now: Timestamp) {
         let count = self.refusals.get(copy).map_or(0, |refusal| refusal.count) + 1;
         let wait = REFUSAL_DELAY

@@ -156,12 +156,14 @@ pub fn track(observed: &Observed, memory: &mut Memory) -> Vec<Tracked> {
                 Ok(batch) => track_copies(object, batch, &pods, observed.now),
                 Err(_) => Vec::new(),
             };
-            Tracked {
+            let mut tracked = Tracked {
                 object: object.clone(),
                 id,
                 batch,
                 copies,
-            }
+            };
+            memory.go_on_counting(&mut tracked);
+            tracked
         })
         .collect();
     batches.sort_by_key(|tracked| (created(&tracked.object), tracked.id.clone()));
@@ -228,10 +230,25 @@ impl Memory {
         }
     }
 
+    /// The next attempt is none before one that may still come to life.
+    fn go_on_counting(&self, tracked: &mut Tracked) {
+        if self.asked.is_empty() {
+            return;
+        }
+        for index in 0..tracked.copies.len() {
+            let asked = self.asked.get(&tracked.copy_id(&tracked.copies[index]));
+            let copy = &mut tracked.copies[index];
+            if let (Some(asked), State::Waiting { .. }) = (asked, &copy.state) {
+                copy.attempt = copy.attempt.max(*asked);
+            }
+        }
+    }
+
     fn forget_batches(&mut self, batches: &[Arc<TaskBatch>]) {
         let nothing_else = self.refusals.is_empty()
             && self.kept_off.is_empty()
             && self.beyond_us.is_empty()
+            && self.asked.is_empty()
             && self.ended.is_empty();
         if self.intakes.len() <= batches.len() && nothing_else {
             return;
@@ -247,6 +264,8 @@ impl Memory {
             .retain(|(uid, _)| live.contains(uid.as_str()));
         self.kept_off
             .retain(|(uid, _), _| live.contains(uid.as_str()));
+        self.asked
+            .retain(|copy, _| live.contains(copy.batch_uid.as_str()));
         self.ended
             .retain(|copy| live.contains(copy.batch_uid.as_str()));
     }

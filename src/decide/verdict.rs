@@ -9,6 +9,7 @@ use super::attempt::after;
 use super::track::{Copy, State, Tracked};
 use super::world::ObjectId;
 use crate::api::{ConditionType, FailurePolicy, Reason, TaskBatch};
+use crate::cluster::pod::Pod;
 
 /// How a batch stands as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,14 +151,27 @@ pub fn must_stop(tracked: &Tracked, now: Timestamp) -> Option<Reason> {
     }
 }
 
+/// A create whose answer was lost may be carried out late, and finds its pod there as long as the name is taken: a
+/// rejected pod that was deleted at once would live again. The API server is told to give up after 8 s.
+const LATE: Duration = Duration::from_secs(10);
+
+/// Before this a pod must not be deleted that holds nothing but its name.
+pub fn keeps_its_name_until(pod: &Pod) -> Timestamp {
+    pod.created
+        .map_or(Timestamp::MIN, |created| after(created, LATE))
+}
+
 /// The next moment at which time alone changes something for the batch.
 pub fn next_moment(tracked: &Tracked, now: Timestamp) -> Option<Timestamp> {
     let waits = tracked.copies.iter().filter_map(|copy| match copy.state {
         State::Waiting { not_before, .. } => not_before,
         _ => None,
     });
+    let leftover = tracked.copies.iter().flat_map(|copy| &copy.leftover);
+    let leftover = leftover.map(|pod| keeps_its_name_until(pod));
     let active = deadline(tracked).filter(|_| !is_finished(&tracked.object));
     waits
+        .chain(leftover)
         .chain(active)
         .chain(expiry(tracked))
         .filter(|time| *time > now)

@@ -125,11 +125,14 @@ pub struct TakeBack {
     pub count: u32,
 }
 
-/// A pod to delete; its UID is a precondition.
+/// A pod to delete. UID and resource version are preconditions: a pod that has ended meanwhile stays, since
+/// nothing else tells how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletePod {
     /// The pod.
     pub pod: ObjectId,
+    /// Resource version that was looked at.
+    pub resource_version: String,
     /// Why.
     pub reason: Reason,
 }

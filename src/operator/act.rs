@@ -55,8 +55,8 @@ impl Writer<'_> {
             Action::Create(create) => self.create(create).await,
             Action::Bind(bind) => self.bind(bind).await,
             Action::Release(release) => self.release(release).await,
-            Action::TakeBack(it) => self.delete(&it.pod, Some(&it.resource_version)).await,
-            Action::Delete(it) => self.delete(&it.pod, None).await,
+            Action::TakeBack(it) => self.delete(&it.pod, &it.resource_version).await,
+            Action::Delete(it) => self.delete(&it.pod, &it.resource_version).await,
             Action::DeleteBatch(batch) => self.delete_batch(batch).await,
         }
     }
@@ -200,11 +200,11 @@ impl Writer<'_> {
         }
     }
 
-    /// Deletes a pod; of this version only, where one is given.
-    async fn delete(&self, pod: &ObjectId, version: Option<&str>) -> Outcome {
+    /// Deletes a pod, in this version only.
+    async fn delete(&self, pod: &ObjectId, version: &str) -> Outcome {
         let path = format!("{}/{}", pods(&pod.namespace), pod.name);
         match self
-            .write("DELETE", &path, only(&pod.uid, version, None))
+            .write("DELETE", &path, only(&pod.uid, Some(version), None))
             .await
         {
             Answer::Accepted(_) => {

@@ -59,11 +59,13 @@ pub enum Blind {
 
 impl Caches {
     /// Begins to watch. Only the nodes with all the labels of the selector are used, and only the batches
-    /// of the namespaces, where any are given.
+    /// of the namespaces, where any are given. `since` is a resource version that the API server has reached:
+    /// what is older is not believed.
     pub fn start(
         client: &Client,
         namespaces: &[String],
         selector: BTreeMap<String, String>,
+        since: &str,
     ) -> Self {
         let bell = Arc::new(Notify::new());
         let mut watches = JoinSet::new();
@@ -74,13 +76,13 @@ impl Caches {
         };
         let batches = places
             .into_iter()
-            .map(|place| fill(&mut watches, scope(client.clone(), place), &bell))
+            .map(|place| fill(&mut watches, scope(client.clone(), place), &bell, since))
             .collect();
         Self {
             batches,
-            nodes: fill(&mut watches, Api::all(client.clone()), &bell),
-            pods: fill(&mut watches, scope(client.clone(), None), &bell),
-            priorities: fill(&mut watches, Api::all(client.clone()), &bell),
+            nodes: fill(&mut watches, Api::all(client.clone()), &bell, since),
+            pods: fill(&mut watches, scope(client.clone(), None), &bell, since),
+            priorities: fill(&mut watches, Api::all(client.clone()), &bell, since),
             ledger: Mutex::default(),
             written: Mutex::default(),
             selector,
@@ -277,8 +279,10 @@ fn fill<K: Kept>(
     watches: &mut JoinSet<()>,
     api: Api<super::kept::Delivered<K>>,
     bell: &Arc<Notify>,
+    since: &str,
 ) -> Arc<Feed<K>> {
     let feed = Arc::new(Feed::new(bell.clone()));
+    feed.lock().reach(since);
     let filled = feed.clone();
     watches.spawn(async move { follow(api, &filled).await });
     feed

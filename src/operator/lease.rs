@@ -180,6 +180,8 @@ enum Won {
 
 /// The time during which we lead.
 pub struct Term {
+    /// Resource version of the lease as we won it.
+    version: String,
     freshness: Freshness,
     lost: watch::Receiver<Option<String>>,
     end: CancellationToken,
@@ -241,13 +243,20 @@ impl Term {
         freshness.renew(tenure.renewed());
         let (tell, lost) = watch::channel(None);
         let end = CancellationToken::new();
+        let version = tenure.record().version.clone();
         let renewals = tokio::spawn(keep(lease, tenure, freshness.clone(), tell, end.clone()));
         Self {
+            version,
             freshness,
             lost,
             end,
             renewals,
         }
+    }
+
+    /// Resource version of the lease as we won it: what the API server held before is not ours to act on.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// Whether a write may begin; to be asked before each.

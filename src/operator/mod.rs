@@ -132,6 +132,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         &clients.cluster,
         &config.namespaces,
         config.node_selector.clone(),
+        term.version(),
     );
     let live = Live {
         writes: clients.writes(term.freshness())?,
@@ -143,6 +144,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         stop: stop.clone(),
         instance: config.identity.clone(),
         pace: Pace::default(),
+        held: BTreeMap::new(),
         unreadable: BTreeSet::new(),
     };
     lead(live, term, served).await

@@ -18,7 +18,7 @@ use super::call::{Answer, Content, send};
 use super::kept::Delivered;
 use super::lease::Freshness;
 use crate::api::TaskBatch;
-use crate::decide::{Event, NewStatus};
+use crate::decide::{Event, NewStatus, ObjectId};
 
 /// How many statuses or events are under way at once.
 const AT_ONCE: usize = 16;
@@ -44,14 +44,17 @@ pub struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    /// Writes the statuses. Returns when to try again what could not be written; the next round makes
-    /// the status anew, since it will still differ from what the cluster holds.
-    pub async fn statuses(&self, statuses: Vec<NewStatus>) -> Option<Duration> {
-        let writes = stream::iter(statuses).map(|new| async move { self.status(&new).await });
+    /// Writes the statuses. Returns the batches whose status could not be written, and how long to wait before
+    /// the next try; a later round makes the status anew, since it will still differ from what the cluster holds.
+    pub async fn statuses(&self, statuses: Vec<NewStatus>) -> Vec<(ObjectId, Duration)> {
+        let writes = stream::iter(statuses).map(|new| async move {
+            let again = self.status(&new).await;
+            again.map(|wait| (new.batch, wait))
+        });
         let again = writes
             .buffer_unordered(AT_ONCE)
             .filter_map(std::future::ready);
-        again.collect::<Vec<_>>().await.into_iter().min()
+        again.collect().await
     }
 
     /// Replaces the whole status of exactly this batch in exactly this version.

@@ -116,6 +116,11 @@ impl<K: Kept> Store<K> {
         self.progress = self.progress.max(revision(version));
     }
 
+    /// Whether the API server has been seen past this resource version.
+    pub fn is_past(&self, version: &str) -> bool {
+        matches!((self.progress, revision(version)), (Some(seen), Some(version)) if version < seen)
+    }
+
     /// The API server was heard.
     pub fn hear(&mut self) {
         self.heard = Some(Instant::now());
@@ -216,6 +221,17 @@ mod tests {
         assert_eq!(names(&store), ["a"]);
         assert!(store.complete("7"));
         assert_eq!((names(&store), store.progress()), (vec!["b"], Some(7)));
+    }
+
+    #[test]
+    fn what_is_older_than_anything_seen_of_the_server_is_told_from_what_is_not() {
+        let mut store = Store::<Priority>::default();
+        assert!(!store.is_past("4"), "nothing was seen");
+        store.reach("7");
+        assert!(store.is_past("4") && !store.is_past("7") && !store.is_past("8"));
+        assert!(!store.is_past("x"), "no number tells nothing");
+        store.complete("4");
+        assert!(!store.is_past("4"), "it was believed in the end");
     }
 
     #[test]

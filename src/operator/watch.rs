@@ -30,6 +30,10 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// How long at most a store may go without hearing of the API server, and still be believed.
 pub const STALE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 45);
 
+/// How often in a row a list may be older than what was seen of the API server, before it is believed: numbers
+/// that went back for good are those of a restored backup, or of another store.
+const MOST_OLD: u32 = 5;
+
 /// Why a list or a watch broke off.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
@@ -39,6 +43,9 @@ enum Trouble {
     Timeout(#[from] Elapsed),
     #[error("the watch ended at once")]
     Empty,
+    /// A replica of the API server, or a cache before it, that is behind.
+    #[error("the list is older than what was seen before")]
+    Old,
     /// The version to go on from is too old: list again.
     #[error("the history is gone")]
     Expired,
@@ -60,10 +67,18 @@ pub async fn follow<K: Kept>(api: Api<Delivered<K>>, feed: &Feed<K>) {
     let kind = <Delivered<K> as Resource>::kind(&());
     let mut backoff = DefaultBackoff::default();
     let mut from: Option<String> = None;
+    let mut old = 0;
     loop {
         let outcome = match from.as_mut() {
             Some(version) => watch(&api, feed, version).await,
-            None => list(&api, feed).await.map(|version| from = Some(version)),
+            None => {
+                let listed = list(&api, feed, old >= MOST_OLD).await;
+                listed.map(|version| from = Some(version))
+            }
+        };
+        old = match outcome {
+            Err(Trouble::Old) => old + 1,
+            _ => 0,
         };
         match outcome {
             Ok(()) => {}
@@ -79,8 +94,13 @@ pub async fn follow<K: Kept>(api: Api<Delivered<K>>, feed: &Feed<K>) {
     }
 }
 
-/// Lists all pages. A list without a resource version is a quorum read: never older than what was seen.
-async fn list<K: Kept>(api: &Api<Delivered<K>>, feed: &Feed<K>) -> Result<String, Trouble> {
+/// Lists all pages. A list without a resource version is a quorum read: never older than what was seen. One that
+/// is older all the same would show work that is done as work to do, and is not taken over unless `believed`.
+async fn list<K: Kept>(
+    api: &Api<Delivered<K>>,
+    feed: &Feed<K>,
+    believed: bool,
+) -> Result<String, Trouble> {
     let mut page = ListParams::default().limit(PAGE);
     feed.lock().begin();
     loop {
@@ -97,6 +117,9 @@ async fn list<K: Kept>(api: &Api<Delivered<K>>, feed: &Feed<K>) -> Result<String
         page.continue_token = objects.metadata.continue_.filter(|token| !token.is_empty());
         if page.continue_token.is_none() {
             let version = objects.metadata.resource_version.unwrap_or_default();
+            if !believed && feed.lock().is_past(&version) {
+                return Err(Trouble::Old);
+            }
             feed.update(|store| store.complete(&version));
             let objects = feed.lock().objects().len();
             info!(kind = %<Delivered<K> as Resource>::kind(&()), objects, "listed");

@@ -1,6 +1,6 @@
 //! A real cluster as the loop sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use super::pace::Pace;
 use super::report::Reporter;
 use crate::cluster::ledger::Key;
 use crate::cluster::pod::Pod;
-use crate::decide::{Action, Fact, Observed, Outcome, Report, Search, World};
+use crate::decide::{Action, Fact, ObjectId, Observed, Outcome, Report, Search, World};
 use crate::model::{Earlier, Problem, Solution};
 use crate::solver::{self, Budget, Improvement, Options};
 
@@ -83,6 +83,8 @@ pub struct Live {
     pub instance: String,
     /// When the next round may begin, and when it must.
     pub pace: Pace,
+    /// Batches whose status may not be written before a moment.
+    pub held: BTreeMap<ObjectId, Instant>,
     /// What could not be read when we looked last: each trouble is told once.
     pub unreadable: BTreeSet<Unreadable>,
 }
@@ -155,10 +157,22 @@ impl World for Live {
             caches: &self.caches,
             instance: &self.instance,
         };
-        if let Some(again) = reporter.statuses(statuses).await {
-            self.pace.no_later(again, Instant::now());
+        // A change in between must not make us ask before a server that wants patience may be asked again.
+        self.held.retain(|_, until| *until > Instant::now());
+        let mut due = statuses;
+        due.retain(|new| !self.held.contains_key(&new.batch));
+        for (batch, wait) in reporter.statuses(due).await {
+            self.held.insert(batch, Instant::now() + wait);
         }
-        reporter.events(&events).await;
+        if let Some(first) = self.held.values().min() {
+            let now = Instant::now();
+            self.pace
+                .no_later(first.saturating_duration_since(now), now);
+        }
+        // What is not in the status yet is news again in the next round, and then is the time to tell it.
+        let mut told = events;
+        told.retain(|event| !self.held.contains_key(&event.batch));
+        reporter.events(&told).await;
     }
 
     fn note(&mut self, fact: Fact<'_>) {

@@ -1,6 +1,6 @@
 //! The objects of a simulated cluster, its virtual clock, and the queue of what comes next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,7 +13,7 @@ use super::history::Happening;
 use super::queue::Queue;
 use crate::api::TaskBatch;
 use crate::cluster::pod::{self, Pod};
-use crate::decide::ObjectId;
+use crate::decide::{Action, ObjectId};
 use crate::model::{Millis, Node};
 
 /// `(namespace, name)`.
@@ -68,8 +68,14 @@ pub struct Cluster {
     pub(super) batches: BTreeMap<Key, Arc<TaskBatch>>,
     pub(super) nodes: BTreeMap<String, Machine>,
     pub(super) pods: BTreeMap<Key, Live>,
-    /// What the operator's watch has brought of the pods.
+    /// What the operator's watches have brought of the pods, the nodes and the batches.
     pub(super) view: BTreeMap<Key, Arc<Pod>>,
+    pub(super) seen_nodes: Vec<Arc<Node>>,
+    pub(super) seen_batches: BTreeMap<Key, Arc<TaskBatch>>,
+    /// Pods of which the operator does not know what became of its write.
+    pub(super) doubts: BTreeSet<Key>,
+    /// Whether the operator has not looked since its start: then it lists everything anew.
+    pub(super) is_new: bool,
     pub(super) history: Vec<(Millis, Happening)>,
     /// The newest resource version.
     pub(super) version: u64,
@@ -78,7 +84,14 @@ pub struct Cluster {
     pub(super) draws: u64,
     /// Writes of the operator.
     pub(super) writes: u64,
+    /// What a bad operator does beside each of its actions.
+    #[cfg(test)]
+    pub(super) meddle: Option<Meddle>,
 }
+
+/// What a bad operator does beside an action.
+#[cfg(test)]
+pub(super) type Meddle = fn(&Cluster, &Action) -> Vec<Action>;
 
 /// What the queue brings.
 #[derive(Clone, Debug)]
@@ -105,6 +118,8 @@ pub(super) enum Incoming {
     CollectStranded,
     /// A lagging watch catches up.
     Watch,
+    /// A write arrives that the operator has given up.
+    Late(Box<Action>),
 }
 
 /// How containers end.
@@ -156,11 +171,17 @@ impl Cluster {
             nodes: BTreeMap::new(),
             pods: BTreeMap::new(),
             view: BTreeMap::new(),
+            seen_nodes: Vec::new(),
+            seen_batches: BTreeMap::new(),
+            doubts: BTreeSet::new(),
+            is_new: true,
             history: Vec::new(),
             version: 0,
             uids: 0,
             draws: 0,
             writes: 0,
+            #[cfg(test)]
+            meddle: None,
         }
     }
 
@@ -219,6 +240,7 @@ impl Cluster {
             Incoming::CollectStranded => self.collect_stranded(),
             Incoming::Schedule(id) => self.schedule_pod(&id),
             Incoming::Watch => {}
+            Incoming::Late(action) => self.carry_out_unseen(&action),
             Incoming::Evict(node, loss) => self.evict(&node, loss),
             Incoming::NodeBack(node, loss) => self.node_back(&node, loss),
             Incoming::Admit(_) | Incoming::Start(_) | Incoming::End(..) | Incoming::Stopped(_) => {

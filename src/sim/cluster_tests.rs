@@ -313,6 +313,8 @@ fn a_lagging_watch_still_holds_what_the_operator_wrote_itself() {
         stale: 1.0,
         ..Faults::default()
     });
+    // The first look of a process is a list.
+    assert!(poll_once(cluster.observe()).is_some_and(|seen| seen.is_ok()));
     place(&mut cluster, "p", 1, 5000);
     cluster.edit(Edit::AddPod(Box::new(stranger("s", 1, "n1")), None));
     cluster.advance(6000);

@@ -28,15 +28,23 @@ pub struct Faults {
     pub reply_lost: f64,
     /// A write is not carried out, and nobody says so.
     pub request_lost: f64,
+    /// A write is carried out only after the operator has given it up, up to 8 s later.
+    pub late: f64,
+    /// Another scheduler takes the room of a node just before the operator binds a pod there.
+    pub stolen: f64,
     /// The API server refuses to create a pod, as for a quota.
     pub refused: f64,
-    /// The watch lags: a round sees what others did only up to the round before.
+    /// A watch lags: a round sees what others did only up to some round before. Pods, nodes and batches have a
+    /// watch each, so they are seen out of order.
     pub stale: f64,
     /// The cluster cannot be read at all.
     pub unreachable: f64,
+    /// The operator is killed just before the write of this number (actions and statuses), once.
+    pub crash_before: Option<u64>,
     /// The operator is killed just after this many writes (actions and statuses), once.
     pub crash_after: Option<u64>,
-    /// The operator is killed just after a write, again and again.
+    /// The operator is killed just before or after a write, again and again. What it asked for at the same time
+    /// may be lost, done, or done later.
     pub crash: f64,
 }
 

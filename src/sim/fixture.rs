@@ -102,6 +102,7 @@ pub(super) fn delete(cluster: &Cluster, name: &str) -> DeletePod {
     let pod = pod(cluster, name).expect("the pod");
     DeletePod {
         pod: id(&pod),
+        resource_version: pod.resource_version.clone(),
         reason: Reason::Suspended,
     }
 }

@@ -45,11 +45,15 @@ pub enum Happening {
     },
     /// A pod object is gone.
     PodGone(Arc<Pod>),
-    /// The operator looked; `fresh`: its view was the truth.
+    /// The operator looked.
     Observed {
-        /// Whether its view was the truth.
-        fresh: bool,
+        /// Whether its view of the pods was the truth.
+        pods: bool,
+        /// Whether its view of the nodes was the truth.
+        nodes: bool,
     },
+    /// What follows was asked for some time ago, perhaps by a process that is dead.
+    LateWrite,
     /// The operator was killed, and starts again without memory.
     Crashed,
 }

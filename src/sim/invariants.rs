@@ -16,6 +16,8 @@ type Worker = (String, String, u32, u32);
 #[derive(Clone, Debug, Default)]
 pub struct Invariants {
     nodes: BTreeMap<String, Arc<Node>>,
+    /// The nodes as the operator has seen them.
+    seen_nodes: BTreeMap<String, Arc<Node>>,
     lost: BTreeSet<String>,
     /// All pods that exist, by uid.
     pods: BTreeMap<String, Arc<Pod>>,
@@ -25,6 +27,8 @@ pub struct Invariants {
     known: BTreeSet<String>,
     /// Copies of which a status says that they succeeded: (uid of the batch, task, copy).
     done: BTreeSet<(String, String, u32)>,
+    /// Whether what comes next was asked for when less was known.
+    is_late: bool,
     violations: Vec<String>,
 }
 
@@ -54,6 +58,17 @@ impl Invariants {
             )
         })
         .collect()
+    }
+
+    /// What the operator could know from now on.
+    fn observed(&mut self, pods: bool, nodes: bool) {
+        if pods {
+            let strangers = self.pods.values().filter(|pod| pod.own.is_none());
+            self.known = strangers.map(|pod| pod.uid.clone()).collect();
+        }
+        if nodes {
+            self.seen_nodes = self.nodes.clone();
+        }
     }
 
     fn violated(&mut self, at: Millis, what: String) {
@@ -132,13 +147,16 @@ impl Invariants {
                 format!("{} is bound to {name}, but says {}", pod.key(), own.node),
             );
         }
-        let Some(node) = self.nodes.get(&name).cloned() else {
+        let Some(node) = self.seen_nodes.get(&name).cloned() else {
+            if self.is_late {
+                return;
+            }
             return self.violated(
                 at,
                 format!("{} is bound to {name}, which is gone", pod.key()),
             );
         };
-        if !node.ready || node.unschedulable {
+        if !self.is_late && (!node.ready || node.unschedulable) {
             self.violated(
                 at,
                 format!("{} is bound to {name}, which takes no pods", pod.key()),
@@ -157,7 +175,8 @@ impl Invariants {
         let mut used = Resources::default();
         for pod in self.pods.values() {
             let here = pod.node.as_deref() == Some(node.name.as_str()) && !pod.is_finished();
-            if here && (pod.own.is_some() || self.known.contains(&pod.uid)) {
+            let is_known = self.known.contains(&pod.uid) && !self.is_late;
+            if here && (pod.own.is_some() || is_known) {
                 used.add(&pod.requests).ok()?;
             }
         }
@@ -193,6 +212,10 @@ impl Observer for Invariants {
                 if *by_operator && pod.own.is_none() {
                     self.violated(at, format!("{} of a stranger is deleted", pod.key()));
                 }
+                if *by_operator && pod.phase == PodPhase::Succeeded {
+                    let what = format!("{} is deleted although it has succeeded", pod.key());
+                    self.violated(at, what);
+                }
                 let marked = Pod {
                     terminating: true,
                     ..Pod::clone(pod)
@@ -202,17 +225,15 @@ impl Observer for Invariants {
             Happening::PodGone(pod) => {
                 self.pods.remove(&pod.uid);
             }
-            Happening::Observed { fresh: true } => {
-                let strangers = self.pods.values().filter(|pod| pod.own.is_none());
-                self.known = strangers.map(|pod| pod.uid.clone()).collect();
-            }
+            Happening::LateWrite => self.is_late = true,
+            Happening::Observed { pods, nodes } => self.observed(*pods, *nodes),
             Happening::BatchReported(batch) => self.reported(batch),
-            Happening::Observed { fresh: false }
-            | Happening::BatchSet(_)
+            Happening::BatchSet(_)
             | Happening::BatchGone(_)
             | Happening::Told(_)
             | Happening::Crashed => {}
         }
+        self.is_late = matches!(happening, Happening::LateWrite);
     }
 }
 

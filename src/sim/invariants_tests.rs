@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::edit::Edit;
 use super::faults::Faults;
 use super::fixture::{act, cluster, delete, place, stranger};
-use super::history::Observer;
+use super::history::{Happening, Observer};
 use super::invariants::Invariants;
 use super::run::poll_once;
 use crate::decide::{Action, Outcome, World};
@@ -12,8 +12,14 @@ use crate::decide::{Action, Outcome, World};
 /// What is found wrong with the history so far.
 fn found(cluster: &mut Cluster) -> String {
     let mut invariants = Invariants::default();
+    let nodes = |happening: &Happening| matches!(happening, Happening::NodeSet(_));
     for (at, happening) in cluster.take_history() {
         invariants.happened(at, &happening);
+        // The operator has seen its nodes.
+        if nodes(&happening) {
+            let (pods, nodes) = (false, true);
+            invariants.happened(at, &Happening::Observed { pods, nodes });
+        }
     }
     invariants.violations().join("\n")
 }

@@ -8,9 +8,10 @@
 //! cluster  objects and the queue of what comes next        server   what the API server does with requests
 //! kubelet  admission, start, end and loss of nodes         edit     what people change, and when
 //! scheduler  kube-scheduler, for delegated pods
-//! world    the seam to the operator                        search   the search, by iterations and not by time
-//! run      the loop                                        history  what happened, for observers
-//! faults   what goes wrong, by seed                        invariants  what must never happen
+//! world    the seam to the operator                        writes   what becomes of its writes on their way
+//! run      the loop                                        search   the search, by iterations and not by time
+//! history  what happened, for observers                    invariants  what must never happen
+//! faults   what goes wrong, by seed                        chance   luck that depends on seed and name alone
 //! ```
 
 mod chance;
@@ -26,6 +27,7 @@ mod scheduler;
 mod search;
 mod server;
 mod world;
+mod writes;
 
 #[cfg(test)]
 mod cluster_tests;
@@ -35,6 +37,8 @@ mod fault_tests;
 mod fixture;
 #[cfg(test)]
 mod invariants_tests;
+#[cfg(test)]
+mod planted_tests;
 #[cfg(test)]
 mod replan_tests;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::cluster::Cluster;
-use super::history::{Happening, Observer};
+use super::history::Observer;
 use super::world::Watched;
 use crate::decide::{self, Memory};
 use crate::model::Millis;
@@ -114,7 +114,7 @@ fn one_round<O: Observer>(cluster: &mut Cluster, memory: &mut Memory, observer: 
         Some(Err(_)) => Round::Unreachable,
         None => {
             *memory = Memory::default();
-            cluster.tell(Happening::Crashed);
+            cluster.restart();
             Round::Killed
         }
     }

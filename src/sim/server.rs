@@ -171,7 +171,8 @@ impl Cluster {
     }
 
     pub(super) fn delete(&mut self, action: &DeletePod) -> Outcome {
-        if self.pod(&action.pod).is_none() {
+        let same = |live: &&Live| live.read.resource_version == action.resource_version;
+        if self.pod(&action.pod).filter(same).is_none() {
             return Outcome::Conflict;
         }
         let key = key_of(&action.pod);
@@ -237,6 +238,7 @@ impl Cluster {
         batch_now.status = Some(status);
         batch_now.metadata.resource_version = Some(version);
         let batch = batch.clone();
+        self.seen_batches.insert(key, batch.clone());
         self.tell(Happening::BatchReported(batch));
         true
     }

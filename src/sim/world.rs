@@ -9,13 +9,12 @@ use super::chance;
 use super::cluster::{Cluster, Incoming};
 use super::history::{Happening, Observer};
 use super::search;
+use super::writes::RETRY_AFTER;
 use crate::decide::{Action, Fact, Observed, Outcome, Report, Search, World};
 use crate::model::{Earlier, Millis, Problem, Solution};
 
 /// How far a lagging watch lags.
 const LAG: Duration = Duration::from_millis(500);
-/// When to look again after a write of unknown outcome.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The API server does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,24 +28,15 @@ impl World for Cluster {
         if self.strikes(self.options.faults.unreachable, "unreachable") {
             return Err(Unreachable);
         }
-        let fresh = !self.strikes(self.options.faults.stale, "stale");
-        if fresh {
-            let pods = self.pods.iter();
-            self.view = pods
-                .map(|(key, live)| (key.clone(), live.read.clone()))
-                .collect();
-        } else {
-            self.wake_after(LAG);
-        }
-        self.tell(Happening::Observed { fresh });
+        self.watch();
         let of_interest = self
             .view
             .values()
             .filter(|pod| pod.own.is_some() || !pod.is_finished());
         Ok(Observed {
             now: self.clock(self.now),
-            batches: self.batches.values().cloned().collect(),
-            nodes: self.nodes().map(Arc::clone).collect(),
+            batches: self.seen_batches.values().cloned().collect(),
+            nodes: self.seen_nodes.clone(),
             pods: of_interest.cloned().collect(),
             priorities: self.options.priorities.clone(),
         })
@@ -64,9 +54,14 @@ impl World for Cluster {
 
     async fn act(&mut self, actions: &[Action]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(actions.len());
-        for action in actions {
+        for (index, action) in actions.iter().enumerate() {
+            if self.is_killed_before_write() {
+                self.leave_in_flight(&actions[index..]);
+                pending::<()>().await;
+            }
             outcomes.push(self.carry_out(action));
             if self.is_killed_after_write() {
+                self.leave_in_flight(&actions[index + 1..]);
                 pending::<()>().await;
             }
         }
@@ -79,6 +74,9 @@ impl World for Cluster {
                 // The next round finds the old status and tells it again; the world sees to it that there is one.
                 self.wake_after(RETRY_AFTER);
                 continue;
+            }
+            if self.is_killed_before_write() {
+                pending::<()>().await;
             }
             if self.write_status(&new) && self.is_killed_after_write() {
                 pending::<()>().await;
@@ -93,36 +91,41 @@ impl World for Cluster {
 }
 
 impl Cluster {
-    fn carry_out(&mut self, action: &Action) -> Outcome {
-        let faults = &self.options.faults;
-        let (request, reply, refused) = (faults.request_lost, faults.reply_lost, faults.refused);
-        let unknown = Outcome::Unknown {
-            retry_after: RETRY_AFTER,
-        };
-        if self.strikes(request, "request lost") {
-            // The watch wakes nobody, since nothing happened; the operator must come back on its own.
-            return unknown;
-        }
-        let outcome = match action {
-            Action::Create(create) if self.strikes(refused, "refused") => Outcome::Refused {
-                copy: create.copy.clone(),
-                message: format!("pods {:?} is forbidden: exceeded quota", create.name),
-            },
-            Action::Create(create) => self.create(create),
-            Action::Bind(bind) => self.bind(bind),
-            Action::Release(release) => self.release(release),
-            Action::TakeBack(it) => self.take_back(it),
-            Action::Delete(delete) => self.delete(delete),
-            Action::DeleteBatch(id) => self.delete_batch(id),
-        };
-        if self.strikes(reply, "reply lost") {
-            unknown
-        } else {
-            outcome
-        }
+    /// Another process takes over, which knows nothing.
+    pub(super) fn restart(&mut self) {
+        self.is_new = true;
+        self.doubts.clear();
+        self.tell(Happening::Crashed);
     }
 
-    fn wake_after(&mut self, wait: Duration) {
+    /// Brings the operator what its watches have to say. What it is in doubt about it looks up.
+    fn watch(&mut self) {
+        let is_new = std::mem::take(&mut self.is_new);
+        let stale = self.options.faults.stale;
+        let mut fresh = |what| is_new || !self.strikes(stale, what);
+        let (pods, nodes, batches) = (fresh("stale"), fresh("stale nodes"), fresh("stale batches"));
+        for doubt in std::mem::take(&mut self.doubts) {
+            self.seen(&doubt);
+        }
+        if pods {
+            let all = self.pods.iter();
+            self.view = all
+                .map(|(key, live)| (key.clone(), live.read.clone()))
+                .collect();
+        }
+        if nodes {
+            self.seen_nodes = self.nodes().map(Arc::clone).collect();
+        }
+        if batches {
+            self.seen_batches = self.batches.clone();
+        }
+        if !(pods && nodes && batches) {
+            self.wake_after(LAG);
+        }
+        self.tell(Happening::Observed { pods, nodes });
+    }
+
+    pub(super) fn wake_after(&mut self, wait: Duration) {
         let wait = Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX);
         self.queue
             .push(self.now.saturating_add(wait), Incoming::Watch);
@@ -134,12 +137,6 @@ impl Cluster {
         }
         let draw = self.next_draw();
         chance::happens(probability, self.options.seed, what, &draw)
-    }
-
-    fn is_killed_after_write(&mut self) -> bool {
-        self.writes += 1;
-        self.options.faults.crash_after == Some(self.writes)
-            || self.strikes(self.options.faults.crash, "crash")
     }
 }
 

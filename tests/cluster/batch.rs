@@ -45,7 +45,7 @@ pub(crate) async fn account(sandbox: &Sandbox, name: &str) -> Result<PathBuf> {
 }
 
 /// What holds an operator to the batches and nodes of this sandbox.
-fn arguments(sandbox: &Sandbox) -> Vec<String> {
+pub(crate) fn arguments(sandbox: &Sandbox) -> Vec<String> {
     let namespace = &sandbox.namespace;
     [
         "--watch-namespace",

@@ -7,14 +7,18 @@ mod batch;
 mod batch_tests;
 mod bench;
 mod chart_tests;
+mod crash_tests;
 mod delegate_tests;
 mod fault_tests;
 mod fence_tests;
 mod harness;
 mod harness_tests;
 mod kubelet_tests;
+mod lane;
+mod planted_tests;
 mod refusal_tests;
 mod returned_tests;
+mod scenario;
 mod serve;
 mod sharing_tests;
 
@@ -31,11 +35,13 @@ fn main() -> anyhow::Result<ExitCode> {
         batch_tests::TESTS,
         bench::TESTS,
         chart_tests::TESTS,
+        crash_tests::TESTS,
         delegate_tests::TESTS,
         fault_tests::TESTS,
         fence_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
+        planted_tests::TESTS,
         refusal_tests::TESTS,
         returned_tests::TESTS,
         sharing_tests::TESTS,

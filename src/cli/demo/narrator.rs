@@ -331,6 +331,7 @@ impl<W: Write> Observer for Narrator<W> {
             }
             Happening::NodeSet(_)
             | Happening::Told(_)
+            | Happening::LateWrite
             | Happening::Observed { .. }
             | Happening::Crashed => {}
         }

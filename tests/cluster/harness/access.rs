@@ -9,7 +9,13 @@ use kube::{Client, Config};
 use serde_json::json;
 
 /// The users of the token file; all are cluster admins and differ by name, so that the audit log tells them apart.
-pub(crate) const USERS: [&str; 4] = ["admin", "controller-manager", "scheduler", "kwok"];
+pub(crate) const USERS: [&str; 5] = [
+    "admin",
+    "controller-manager",
+    "scheduler",
+    "kwok",
+    "operator",
+];
 
 /// The token file of the API server: token, user, uid, groups.
 pub(crate) fn token_file() -> String {

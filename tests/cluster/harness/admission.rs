@@ -92,7 +92,7 @@ fn requests(container: &Container) -> Result<Amounts> {
     )
 }
 
-fn amounts(list: Option<&BTreeMap<String, Quantity>>) -> Result<Amounts> {
+pub(crate) fn amounts(list: Option<&BTreeMap<String, Quantity>>) -> Result<Amounts> {
     let amount = |(name, quantity): (&String, &Quantity)| {
         let milli = quantity::milli(&quantity.0)?;
         let units = milli.div_euclid(1000) + i128::from(milli.rem_euclid(1000) > 0);

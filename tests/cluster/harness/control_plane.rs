@@ -133,6 +133,11 @@ impl ControlPlane {
         self.access.kubeconfig("admin")
     }
 
+    /// The kubeconfig of another user of the token file.
+    pub(crate) fn kubeconfig_of_user(&self, user: &str) -> PathBuf {
+        self.access.kubeconfig(user)
+    }
+
     /// The path of a program of the control plane, as `kubectl`.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.tools.path(name)

@@ -199,14 +199,15 @@ impl NodeKubelet {
             "message": "kubelet is posting ready status",
         }]}});
         let nodes: Api<Node> = Api::all(self.client.clone());
-        nodes
-            .patch_status(
-                &self.node,
-                &PatchParams::default(),
-                &Patch::Strategic(ready),
-            )
-            .await?;
-        Ok(())
+        let how = PatchParams::default();
+        match nodes
+            .patch_status(&self.node, &how, &Patch::Strategic(ready))
+            .await
+        {
+            // Its test is over and has removed the node.
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            answer => Ok(answer.map(drop)?),
+        }
     }
 }
 
@@ -271,7 +272,13 @@ async fn report(client: &Client, pod: &Pod, status: Value) -> Result<()> {
         .patch_status(&pod.name_any(), &PatchParams::default(), &patch)
         .await
     {
-        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+        Err(kube::Error::Api(status))
+            if status.is_not_found()
+                || status.is_conflict()
+                || status.message.contains("metadata.uid") =>
+        {
+            Ok(())
+        }
         answer => Ok(answer.map(drop)?),
     }
 }

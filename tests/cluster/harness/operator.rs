@@ -86,6 +86,11 @@ impl Operator {
         self.process.kill()
     }
 
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.process.ensure_running().is_err()
+    }
+
     /// Asks it to stop and waits for its end.
     pub(crate) async fn terminate(&mut self, patience: Duration) -> Result<ExitStatus> {
         self.process.terminate(patience).await
