@@ -137,9 +137,10 @@ fn throughput(samples: &[Sample], pods: usize) -> String {
     let of = |side: Side| samples.iter().filter(move |sample| sample.side == side);
     let rate = |side| median(of(side).map(|sample| pods as f64 / sample.seconds));
     let mut text = String::from(
-        "                       x kube-    x plain   CPU s of                              peak MiB of          CPU s of\n\
-         \x20              pods/s  scheduler  client    operator  kube-scheduler  kube-apiserver  operator  scheduler  others\n",
+        "                      x kube-    x plain  CPU s of                            CPU s  x kube-    peak MiB of          CPU s of\n\
+         \x20              pods/s scheduler  client   operator  scheduler  API server  in all  scheduler  operator  scheduler  others\n",
     );
+    let all = |side| median(of(side).map(|sample| sample.spent.all));
     for side in SIDES {
         let value = |read: fn(&Spent) -> f64| median(of(side).map(|sample| read(&sample.spent)));
         let operator = |read: fn(Part) -> f64| {
@@ -154,7 +155,7 @@ fn throughput(samples: &[Sample], pods: usize) -> String {
         let rounded = |peak: String| peak.split('.').next().unwrap_or_default().to_owned();
         _ = writeln!(
             text,
-            "{:<14} {:>6.0}  {:>9.2}  {:>6.2}  {:>10}  {:>14.2}  {:>14.2}  {:>8}  {:>9.0}  {:>6.2}",
+            "{:<14} {:>6.0}  {:>8.2}  {:>6.2}  {:>9}  {:>9.2}  {:>10.2}  {:>6.2}  {:>9.2}  {:>8}  {:>9.0}  {:>8.2}",
             format!("{side:?}"),
             rate(side),
             rate(side) / rate(Side::KubeScheduler),
@@ -162,6 +163,8 @@ fn throughput(samples: &[Sample], pods: usize) -> String {
             operator(|part| part.cpu),
             value(|spent| spent.scheduler.cpu),
             value(|spent| spent.api_server.cpu),
+            all(side),
+            all(Side::KubeScheduler) / all(side),
             rounded(operator(|part| part.peak as f64 / MIB)),
             value(|spent| spent.scheduler.peak as f64 / MIB),
             value(|spent| spent.others),

@@ -31,6 +31,9 @@ pub(crate) struct Spent {
     pub(crate) scheduler: Part,
     /// kube-apiserver.
     pub(crate) api_server: Part,
+    /// Everything that is part of the measurement, with etcd, the controllers and the plain client, in seconds: what
+    /// limits a machine with few processors, whoever else works on it.
+    pub(crate) all: f64,
     /// Processor time of everybody who is no part of the measurement, in seconds: a machine that is shared.
     pub(crate) others: f64,
 }
@@ -80,6 +83,7 @@ impl<'a> Meter<'a> {
                 .map(|(first, last)| part(first, last)),
             scheduler: part(first.scheduler, last.scheduler),
             api_server: part(first.api_server, last.api_server),
+            all: ours.as_secs_f64(),
             others: everybody.saturating_sub(ours).as_secs_f64(),
         })
     }

@@ -1,6 +1,5 @@
 //! The cluster on which everything is measured.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,13 +19,9 @@ use super::load;
 use crate::harness::{ControlPlane, Operator, Purpose, eventually, seconds};
 
 /// How long to wait for anything that is not measured.
-const PATIENCE: Duration = seconds_of(300);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// The part of one processor below which the control plane counts as quiet.
 const QUIET: f64 = 0.12;
-
-const fn seconds_of(count: u64) -> Duration {
-    Duration::from_secs(count)
-}
 
 /// A control plane, its nodes and the namespace of what is measured.
 pub(crate) struct Rig {
@@ -120,7 +115,7 @@ impl Rig {
 
     /// Starts the operator and returns at once.
     pub(crate) fn launch(&self) -> Result<Operator> {
-        let kubeconfig: PathBuf = self.cluster.kubeconfig();
+        let kubeconfig = self.cluster.kubeconfig();
         let arguments = ["--lease-namespace", &self.namespace];
         Operator::launch(&self.cluster, &kubeconfig, &arguments)
     }
@@ -145,7 +140,7 @@ impl Rig {
 
     /// Waits until the control plane does next to nothing.
     pub(crate) async fn quiet(&self) -> Result<()> {
-        let step = Duration::from_millis(500);
+        let step = Duration::from_millis(250);
         let deadline = Instant::now() + PATIENCE;
         let mut before = self.cluster.processor_time()?;
         loop {
