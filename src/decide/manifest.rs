@@ -136,12 +136,9 @@ fn labels(intent: &Intent<'_>) -> Map<String, Value> {
         (label::TASK, intent.spec.name.clone()),
         (label::COPY, intent.copy.copy.to_string()),
         (label::ATTEMPT, intent.copy.attempt.to_string()),
+        (label::WORKER, intent.worker.to_string()),
     ];
     labels.extend(ours.map(|(key, value)| (key.to_owned(), json!(value))));
-    labels.remove(label::WORKER);
-    if intent.workers > 1 {
-        labels.insert(label::WORKER.into(), json!(intent.worker.to_string()));
-    }
     labels
 }
 
