@@ -11,7 +11,7 @@ CRD := taskbatches.taskbatch.dev.yaml
 # Frameworks without devices are enough: only how workers find each other is tried.
 PYTHON := target/frameworks/bin/python
 
-.PHONY: help build test test-long test-frameworks lint fmt demo tools cluster crds picture image e2e kind bench
+.PHONY: help build test test-long test-frameworks lint fmt demo tools cluster crds picture image e2e kind bench bench-cluster
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -74,3 +74,6 @@ kind: ## The same in a new kind cluster, which is deleted at the end unless KEEP
 
 bench: ## Run the benchmarks
 	cargo bench --locked
+
+bench-cluster: tools ## Measure the operator beside kube-scheduler; sizes: BENCH="--nodes 5000", all: BENCH=--help
+	cargo test --release --locked --test cluster -- bench $(BENCH)

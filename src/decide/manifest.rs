@@ -134,13 +134,22 @@ fn annotations(intent: &Intent<'_>) -> Map<String, Value> {
         (annotation::PLAN, intent.plan.to_string()),
         (annotation::PREDICTED_END, intent.predicted_end.to_string()),
         (annotation::PREDICTED, intent.predicted.write()),
-        (annotation::WORKERS, intent.workers.to_string()),
-        (annotation::FAILURES, intent.copy.failures.to_string()),
-        (annotation::REJECTIONS, intent.rejections.to_string()),
     ];
     notes.extend(ours.map(|(key, value)| (key.to_owned(), json!(value))));
     if let Some(flavor) = &intent.task.flavor {
         notes.insert(annotation::FLAVOR.to_owned(), json!(flavor));
+    }
+    // What goes without saying is left out: the API server keeps books of every field of every pod.
+    let counts = [
+        (annotation::WORKERS, intent.workers, 1),
+        (annotation::FAILURES, intent.copy.failures, 0),
+        (annotation::REJECTIONS, intent.rejections, 0),
+    ];
+    for (key, count, usual) in counts {
+        notes.remove(key);
+        if count != usual {
+            notes.insert(key.to_owned(), json!(count.to_string()));
+        }
     }
     if let Some(said) = intent.setback {
         notes.insert(annotation::UNSCHEDULABLE.to_owned(), json!(said));

@@ -39,10 +39,15 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Carries the actions out, many at once; the outcomes stand in their order.
+    /// Carries the actions out, many at once; the outcomes stand in their order. The next one begins as soon as any
+    /// has ended: a slow one does not hold up those behind it.
     pub async fn act(&self, actions: &[Action]) -> Vec<Outcome> {
-        let writes: Vec<_> = actions.iter().map(|action| self.one(action)).collect();
-        stream::iter(writes).buffered(AT_ONCE).collect().await
+        let write = |(at, action)| async move { (at, self.one(action).await) };
+        let writes: Vec<_> = actions.iter().enumerate().map(write).collect();
+        let writes = stream::iter(writes).buffer_unordered(AT_ONCE);
+        let mut outcomes: Vec<(usize, Outcome)> = writes.collect().await;
+        outcomes.sort_unstable_by_key(|(at, _)| *at);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
     async fn one(&self, action: &Action) -> Outcome {

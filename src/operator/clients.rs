@@ -58,6 +58,8 @@ impl Access {
         let mut config = self.config().await?;
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT);
+        // As the components of Kubernetes do: to compress a list takes the API server longer than to send it.
+        config.disable_compression = true;
         let client = |config| Client::try_from(config).map_err(AccessError::Client);
         Ok(Clients {
             cluster: client(config.clone())?,

@@ -51,6 +51,12 @@ use world::{Live, Unseen};
 
 /// How long changes gather before a round looks at them.
 const GATHER: Duration = Duration::from_millis(20);
+/// After a look that took long, as at 100,000 pods, the loop rests this many times as long before it looks at what
+/// others change. What a round makes of a look takes about as long again, so that no more than a quarter of a
+/// processor goes to watching others work.
+const REST: u32 = 6;
+/// The longest such rest.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// The first and the longest wait after a round that failed.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -140,6 +146,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         instance: config.identity.clone(),
         pace: Pace::default(),
         held: BTreeMap::new(),
+        looked: Duration::ZERO,
         unreadable: BTreeSet::new(),
     };
     lead(live, term, served).await
@@ -179,7 +186,8 @@ async fn rounds(mut live: Live) {
             Ok(within) => {
                 live.metrics.round(true);
                 backoff = BACKOFF.0;
-                wait(&mut live, within).await;
+                let rest = (live.looked * REST).min(LONGEST_REST);
+                wait(&mut live, within, rest).await;
             }
             Err(Unseen::Stopped) => return,
             Err(error) => {
@@ -195,9 +203,10 @@ async fn rounds(mut live: Live) {
     }
 }
 
-/// Waits for a change or for the time that the round asked for.
-async fn wait(live: &mut Live, within: Option<Duration>) {
-    let Next { earliest, latest } = live.pace.next(within, Instant::now());
+/// Waits for a change, and then until the rest is over, or for the time that the round asked for.
+async fn wait(live: &mut Live, within: Option<Duration>, rest: Duration) {
+    let now = Instant::now();
+    let Next { earliest, latest } = live.pace.next(within, now);
     live.health.waits();
     let stop = live.stop.clone();
     let due = async {
@@ -207,6 +216,7 @@ async fn wait(live: &mut Live, within: Option<Duration>) {
         let changed = async {
             live.caches.changed().await;
             sleep(GATHER).await;
+            sleep_until((now + rest).into()).await;
         };
         let time = async {
             match latest {

@@ -17,8 +17,8 @@ use super::call::shown;
 use super::kept::{Delivered, Kept};
 use super::store::Feed;
 
-/// Objects in a page of a list: 250 pods of a busy cluster are about 5 MB.
-const PAGE: u32 = 250;
+/// Objects in a page of a list, as many as client-go asks for: 500 pods of a busy cluster are about 10 MB.
+const PAGE: u32 = 500;
 /// How long a page of a list may take.
 const PAGE_LIMIT: Duration = Duration::from_secs(60);
 /// Seconds after which the API server ends a watch, and we begin it again. It sends a bookmark before.

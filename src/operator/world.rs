@@ -85,6 +85,8 @@ pub struct Live {
     pub pace: Pace,
     /// Batches whose status may not be written before a moment.
     pub held: BTreeMap<ObjectId, Instant>,
+    /// How long the last look at everything in the caches took.
+    pub looked: Duration,
     /// What could not be read when we looked last: each trouble is told once.
     pub unreadable: BTreeSet<Unreadable>,
 }
@@ -104,7 +106,9 @@ impl World for Live {
         self.catch_up().await?;
         self.tell_unreadable();
         self.health.works(STEP);
+        let begun = Instant::now();
         let observed = self.caches.observe(Timestamp::now());
+        self.looked = begun.elapsed();
         let left = left_by_others(&observed, self.freshness.revision());
         if left.is_empty() {
             return Ok(observed);

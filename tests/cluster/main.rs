@@ -1,9 +1,11 @@
 //! Tests of the operator against a real control plane; see `harness` for how it is started.
 //!
-//! `cargo test --test cluster` runs them, `cargo test --test cluster -- serve` keeps a control plane for a person.
+//! `cargo test --test cluster` runs them, `cargo test --test cluster -- serve` keeps a control plane for a person,
+//! and `cargo test --release --test cluster -- bench` measures.
 
 mod batch;
 mod batch_tests;
+mod bench;
 mod chart_tests;
 mod crash_tests;
 mod delegate_tests;
@@ -29,10 +31,13 @@ fn main() -> anyhow::Result<ExitCode> {
     match std::env::args().nth(1).as_deref() {
         Some("serve") => return serve::run(),
         Some("worker") => return worker::run(),
+        // The name of the command takes the place of that of the program.
+        Some("bench") => return bench::run(std::env::args().skip(1)),
         _ => {}
     }
     let tests = [
         batch_tests::TESTS,
+        bench::TESTS,
         chart_tests::TESTS,
         crash_tests::TESTS,
         delegate_tests::TESTS,

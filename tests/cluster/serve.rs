@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::harness::{ControlPlane, Operator, interrupted};
+use crate::harness::{ControlPlane, Operator, Purpose, interrupted};
 
 /// Starts everything, says how to use it, and ends it on Ctrl-C.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -15,7 +15,7 @@ pub(crate) fn run() -> Result<ExitCode> {
 async fn serve() -> Result<()> {
     eprintln!("Starting the control plane ...");
     let cluster = tokio::select! {
-        started = ControlPlane::start() => started?,
+        started = ControlPlane::start(Purpose::Tests) => started?,
         interrupted = interrupted() => return interrupted,
     };
     create_nodes(&cluster).await?;

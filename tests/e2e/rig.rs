@@ -11,7 +11,9 @@ use kube::Api;
 use kube::api::ListParams;
 
 use crate::cgroup::Cgroups;
-use crate::harness::{ControlPlane, KUBELET, Process, Sandbox, Setup, eventually, seconds};
+use crate::harness::{
+    ControlPlane, KUBELET, Process, Purpose, Sandbox, Setup, eventually, seconds,
+};
 use crate::node::{self, NAME, Place, Runtime, SERVICE_ADDRESS};
 use crate::{image, process};
 
@@ -46,6 +48,7 @@ impl Rig {
             folder: place.folder.clone(),
             api: Some(SocketAddrV4::new(SERVICE_ADDRESS.parse::<Ipv4Addr>()?, 443)),
             crds: false,
+            purpose: Purpose::Tests,
         };
         let (runtime, cluster) = tokio::join!(
             Runtime::start(&place, &archives),

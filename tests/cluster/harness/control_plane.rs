@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::authentication::v1::TokenRequest;
@@ -17,7 +18,7 @@ use serde_json::json;
 
 use super::access::{self, Access};
 use super::node::NodeBuilder;
-use super::process::Process;
+use super::process::{Process, Usage};
 use super::tools::{self, Captured, Tools};
 use super::wait::{answers, eventually, free_ports, seconds};
 
@@ -27,6 +28,7 @@ pub(crate) struct ControlPlane {
     tools: Tools,
     access: Access,
     client: Client,
+    etcd: u16,
     parts: Mutex<Vec<Process>>,
     names: AtomicU32,
 }
@@ -39,16 +41,29 @@ pub(crate) struct Setup {
     pub(crate) api: Option<SocketAddrV4>,
     /// Whether the CRDs of `crds/` are there from the start.
     pub(crate) crds: bool,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a control plane is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Tests: nodes live and die, pods run, and who wrote what is written down.
+    Tests,
+    /// Measurements: nothing happens on its own. Nodes are as they were created and pods stay as they were bound,
+    /// without a heartbeat and without an audit log, since both would cost more than what is measured. Only with
+    /// nodes that name their conditions.
+    Measurements,
 }
 
 impl ControlPlane {
     /// Starts everything and returns when pods can be created; several may run side by side.
-    pub(crate) async fn start() -> Result<Arc<Self>> {
+    pub(crate) async fn start(purpose: Purpose) -> Result<Arc<Self>> {
         let folder = fresh_folder()?;
         Self::start_with(Setup {
             folder,
             api: None,
             crds: true,
+            purpose,
         })
         .await
     }
@@ -56,7 +71,7 @@ impl ControlPlane {
     /// The same in a place of one's own.
     pub(crate) async fn start_with(setup: Setup) -> Result<Arc<Self>> {
         let tools = Tools::ready()?;
-        let folder = setup.folder;
+        let (folder, purpose) = (setup.folder, setup.purpose);
         let [etcd, peer, free, manager, scheduler, kwok] = free_ports()?;
         let api = setup
             .api
@@ -74,16 +89,21 @@ impl ControlPlane {
         launch
             .ready(&format!("http://127.0.0.1:{etcd}/health"))
             .await?;
-        launch.start("kube-apiserver", &api_server_flags(&folder, etcd, api))?;
+        launch.start(
+            "kube-apiserver",
+            &api_server_flags(&folder, etcd, api, purpose),
+        )?;
         launch.ready(&format!("{server}/readyz")).await?;
         let client = access::client(&access.kubeconfig("admin")).await?;
 
         launch.start(
             "kube-controller-manager",
-            &controller_manager_flags(&access, &folder, manager),
+            &controller_manager_flags(&access, &folder, manager, purpose),
         )?;
         launch.start("kube-scheduler", &scheduler_flags(&access, scheduler))?;
-        launch.start("kwok", &kwok_flags(&access, kwok))?;
+        if purpose == Purpose::Tests {
+            launch.start("kwok", &kwok_flags(&access, kwok))?;
+        }
         if setup.crds {
             apply_crds(&client).await?;
         }
@@ -93,9 +113,10 @@ impl ControlPlane {
         launch
             .ready(&format!("https://127.0.0.1:{scheduler}/healthz"))
             .await?;
-        launch
-            .ready(&format!("http://127.0.0.1:{kwok}/readyz"))
-            .await?;
+        if purpose == Purpose::Tests {
+            let kwok = format!("http://127.0.0.1:{kwok}/readyz");
+            launch.ready(&kwok).await?;
+        }
 
         let parts = Mutex::new(launch.parts);
         let plane = Self {
@@ -103,6 +124,7 @@ impl ControlPlane {
             tools,
             access,
             client,
+            etcd,
             parts,
             names: AtomicU32::new(0),
         };
@@ -148,6 +170,33 @@ impl ControlPlane {
     /// The path of a program of the control plane, as `kubectl`.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.tools.path(name)
+    }
+
+    /// The port of etcd on 127.0.0.1, which speaks plain HTTP.
+    pub(crate) fn etcd(&self) -> u16 {
+        self.etcd
+    }
+
+    /// Processor time and memory of one component, as `kube-scheduler`.
+    pub(crate) fn usage(&self, component: &str) -> Result<Usage> {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = parts.iter().find(|part| part.name() == component);
+        part.with_context(|| format!("no {component} runs"))?
+            .usage()
+    }
+
+    /// Lets the peak of the memory of one component begin anew.
+    pub(crate) fn forget_peak(&self, component: &str) -> Result<()> {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = parts.iter().find(|part| part.name() == component);
+        part.with_context(|| format!("no {component} runs"))?
+            .forget_peak()
+    }
+
+    /// Processor time of all components together.
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.iter().map(|part| Ok(part.usage()?.cpu)).sum()
     }
 
     /// Resident memory of all components together, in bytes.
@@ -318,10 +367,10 @@ fn etcd_flags(folder: &Path, client: u16, peer: u16) -> Vec<String> {
     ])
 }
 
-fn api_server_flags(folder: &Path, etcd: u16, api: SocketAddrV4) -> Vec<String> {
+fn api_server_flags(folder: &Path, etcd: u16, api: SocketAddrV4, purpose: Purpose) -> Vec<String> {
     // The server makes its own certificate before it reads the key for tokens, so one key serves both.
     let key = shown(&folder.join("api/apiserver.key"));
-    flags([
+    let mut all = flags([
         ("etcd-servers", format!("http://127.0.0.1:{etcd}")),
         ("bind-address", api.ip().to_string()),
         ("secure-port", api.port().to_string()),
@@ -339,13 +388,34 @@ fn api_server_flags(folder: &Path, etcd: u16, api: SocketAddrV4) -> Vec<String> 
         ),
         ("service-cluster-ip-range", "10.0.0.0/24".into()),
         ("allow-privileged", "true".into()),
-        ("audit-policy-file", shown(&tools::source("audit.yaml"))),
-        ("audit-log-path", shown(&folder.join("audit.log"))),
-    ])
+    ]);
+    all.extend(match purpose {
+        Purpose::Tests => flags([
+            ("audit-policy-file", shown(&tools::source("audit.yaml"))),
+            ("audit-log-path", shown(&folder.join("audit.log"))),
+        ]),
+        // It taints every new node until a controller, which would miss the heartbeats, has seen it ready.
+        Purpose::Measurements => flags([(
+            "disable-admission-plugins",
+            "TaintNodesByCondition".to_owned(),
+        )]),
+    });
+    all
 }
 
-fn controller_manager_flags(access: &Access, folder: &Path, port: u16) -> Vec<String> {
+fn controller_manager_flags(
+    access: &Access,
+    folder: &Path,
+    port: u16,
+    purpose: Purpose,
+) -> Vec<String> {
+    let (controllers, rate) = match purpose {
+        // Twenty requests a second, the default, is too slow for many namespaces at once.
+        Purpose::Tests => ("*", 200),
+        Purpose::Measurements => ("*,-node-lifecycle-controller", 5000),
+    };
     flags([
+        ("controllers", controllers.into()),
         (
             "kubeconfig",
             shown(&access.kubeconfig("controller-manager")),
@@ -359,9 +429,8 @@ fn controller_manager_flags(access: &Access, folder: &Path, port: u16) -> Vec<St
         ),
         // Each pod finds it beside its token, to know the API server by.
         ("root-ca-file", shown(&folder.join("api/apiserver.crt"))),
-        // Twenty requests a second, the default, is too slow for many namespaces at once.
-        ("kube-api-qps", "200".into()),
-        ("kube-api-burst", "400".into()),
+        ("kube-api-qps", rate.to_string()),
+        ("kube-api-burst", (2 * rate).to_string()),
     ])
 }
 
@@ -371,8 +440,9 @@ fn scheduler_flags(access: &Access, port: u16) -> Vec<String> {
         ("bind-address", "127.0.0.1".into()),
         ("secure-port", port.to_string()),
         ("leader-elect", "false".into()),
-        ("kube-api-qps", "1000".into()),
-        ("kube-api-burst", "1000".into()),
+        // As many as it likes, as the operator does; the default is 50.
+        ("kube-api-qps", "5000".into()),
+        ("kube-api-burst", "5000".into()),
     ])
 }
 

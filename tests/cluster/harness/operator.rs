@@ -116,6 +116,11 @@ impl Operator {
         self.process.log()
     }
 
+    /// Lets the peak of its memory begin anew.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        self.process.forget_peak()
+    }
+
     /// Its processor time and memory.
     pub(crate) fn usage(&self) -> Result<Usage> {
         self.process.usage()

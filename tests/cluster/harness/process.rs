@@ -22,6 +22,32 @@ pub(crate) struct Usage {
     pub(crate) cpu: Duration,
     /// Resident memory now, in bytes.
     pub(crate) rss: u64,
+    /// The most of it since the start, or since the peak was forgotten.
+    pub(crate) peak: u64,
+}
+
+impl Usage {
+    /// Processor time and memory of a process, from `/proc`.
+    pub(crate) fn of(pid: u32) -> Result<Self> {
+        // Linux reports in ticks of 1/100 s to every program, whatever the kernel counts in.
+        const TICK: Duration = Duration::from_millis(10);
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The second field is the name in brackets and may hold spaces; the state follows as field 3.
+        let (_, fields) = stat.rsplit_once(") ").context("no fields in stat")?;
+        let fields: Vec<&str> = fields.split(' ').collect();
+        let ticks = fields[14 - 3].parse::<u32>()? + fields[15 - 3].parse::<u32>()?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let bytes = |field: &str| -> Result<u64> {
+            let found = status.lines().find_map(|line| line.strip_prefix(field));
+            let kib = found.context("the process has ended")?.trim();
+            Ok(kib.trim_end_matches(" kB").parse::<u64>()? * 1024)
+        };
+        Ok(Self {
+            cpu: TICK * ticks,
+            rss: bytes("VmRSS:")?,
+            peak: bytes("VmHWM:")?,
+        })
+    }
 }
 
 impl Process {
@@ -49,6 +75,11 @@ impl Process {
             child,
             log,
         })
+    }
+
+    /// Its name, as its log has it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The process id.
@@ -124,26 +155,14 @@ impl Process {
         )
     }
 
-    /// Processor time and memory, from `/proc`.
+    /// Processor time and memory.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        // Linux reports in ticks of 1/100 s to every program, whatever the kernel counts in.
-        const TICK: Duration = Duration::from_millis(10);
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        // The second field is the name in brackets and may hold spaces; the state follows as field 3.
-        let (_, fields) = stat.rsplit_once(") ").context("no fields in stat")?;
-        let fields: Vec<&str> = fields.split(' ').collect();
-        let ticks = fields[14 - 3].parse::<u32>()? + fields[15 - 3].parse::<u32>()?;
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: u64 = resident
-            .context("the process has ended")?
-            .trim()
-            .trim_end_matches(" kB")
-            .parse()?;
-        Ok(Usage {
-            cpu: TICK * ticks,
-            rss: kib * 1024,
-        })
+        Usage::of(self.pid())
+    }
+
+    /// Lets the peak of its memory begin anew, at what it holds now.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.pid()), "5")?)
     }
 }
 

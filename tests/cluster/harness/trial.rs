@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ControlPlane, Sandbox};
+use super::{ControlPlane, Purpose, Sandbox};
 
 /// A test by its path in this binary.
 #[derive(Clone, Copy)]
@@ -53,7 +53,7 @@ pub(crate) fn run(tests: &[Test]) -> Result<ExitCode> {
         runtime.spawn(stop_when_interrupted(cluster.clone()));
         let begin = Instant::now();
         let started = runtime
-            .block_on(ControlPlane::start())
+            .block_on(ControlPlane::start(Purpose::Tests))
             .context("the control plane does not start")?;
         // Said now, because the last words of a test run are those of the runner.
         let (took, logs) = (begin.elapsed(), started.folder().display());
