@@ -2,7 +2,7 @@
 //!
 //! Seen backwards, the ends of batches are releases, and everything has to be there by one moment, now. So what may
 //! end late does not take the room of what must end soon. The longest copy comes first, each in the mode and place
-//! that cost least at the prices of the relaxation (`bounds/frontier.rs`). Where that does not fit, later ends are
+//! that cost least at the prices of the relaxation (`bounds/ends/frontier.rs`). Where that does not fit, later ends are
 //! tried; where it does, sooner ones, with the order changed at random (forward-backward scheduling: Li and Willis
 //! 1992; hill climbing on random keys: Bean 1994).
 
