@@ -3,6 +3,7 @@
 The framework finds the others by the environment of the pod alone.
 """
 
+import os
 import sys
 
 
@@ -21,7 +22,11 @@ def jax():
     import jax
 
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    jax.distributed.initialize()
+    # It reads JAX_COORDINATOR_ADDRESS itself, but not the other two.
+    jax.distributed.initialize(
+        num_processes=int(os.environ["JAX_NUM_PROCESSES"]),
+        process_id=int(os.environ["JAX_PROCESS_ID"]),
+    )
     from jax.experimental import multihost_utils
 
     numbers = multihost_utils.process_allgather(jax.numpy.array([10 ** jax.process_index()]))

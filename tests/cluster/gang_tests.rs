@@ -91,8 +91,9 @@ async fn work(framework: &str, environment: &BTreeMap<String, String>) -> Result
             .args(["worker", framework]),
     };
     worker.env_clear().envs(environment);
-    let sum = capture(worker, String::new()).await?.ok()?;
-    Ok(sum.trim().to_owned())
+    let said = capture(worker, String::new()).await?.ok()?;
+    // Gloo talks before.
+    Ok(said.lines().last().unwrap_or_default().to_owned())
 }
 
 fn services(sandbox: &Sandbox) -> Api<Service> {
