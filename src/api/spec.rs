@@ -29,6 +29,7 @@ pub const RANGE_MESSAGE: &str = "min must be at most max";
 pub const STEP_MESSAGE: &str = "step must be above 0";
 /// What is right where devices are cut in pieces.
 pub const WHOLE_MESSAGE: &str = "devices are counted in whole numbers: min, max and step of a resource such as nvidia.com/gpu must be whole";
+const WHOLE: &str = "self.all(name, !name.contains('/') || (quantity(string(self[name].min)).isInteger() && (!has(self[name].max) || quantity(string(self[name].max)).isInteger()) && (!has(self[name].step) || quantity(string(self[name].step)).isInteger())))";
 /// What is right where there are too many copies.
 pub const COPIES_MESSAGE: &str = "a batch has at most 10000 copies in all; make several batches";
 /// What is right where a live batch changes its tasks.
@@ -199,7 +200,7 @@ pub struct TaskSpec {
     /// How much that container may get of each resource, per pod. A resource that is not named keeps the container's own request.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16))]
-    #[x_kube(validation = Rule::new("self.all(name, !name.contains('/') || (quantity(string(self[name].min)).isInteger() && (!has(self[name].max) || quantity(string(self[name].max)).isInteger()) && (!has(self[name].step) || quantity(string(self[name].step)).isInteger())))").message(WHOLE_MESSAGE))]
+    #[x_kube(validation = Rule::new(WHOLE).message(WHOLE_MESSAGE))]
     pub resources: BTreeMap<String, RangeSpec>,
     /// How long one copy takes. Default: 5m at the smallest size, marked as a guess.
     #[serde(default)]
@@ -249,7 +250,7 @@ pub struct FlavorSpec {
     /// Ranges of resources beside those of the task, or in their place. The estimate holds at the smallest size of the flavor.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 8))]
-    #[x_kube(validation = Rule::new("self.all(name, !name.contains('/') || (quantity(string(self[name].min)).isInteger() && (!has(self[name].max) || quantity(string(self[name].max)).isInteger()) && (!has(self[name].step) || quantity(string(self[name].step)).isInteger())))").message(WHOLE_MESSAGE))]
+    #[x_kube(validation = Rule::new(WHOLE).message(WHOLE_MESSAGE))]
     pub resources: BTreeMap<String, RangeSpec>,
     /// How fast it computes at its smallest size, where "1" is what the estimate says. Default "1".
     #[serde(default, skip_serializing_if = "Option::is_none")]

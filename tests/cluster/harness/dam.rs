@@ -2,7 +2,6 @@
 //! time, when it is opened again: a network that is slow beyond every limit, and loses nothing.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,11 +15,10 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use super::ControlPlane;
+use super::listener::Listener;
 use super::proxy::exchange;
 
 /// What a dam lets pass.
@@ -45,8 +43,7 @@ pub(crate) struct Late {
 /// A running dam; dropping it closes it.
 pub(crate) struct Dam {
     line: Arc<Line>,
-    address: SocketAddr,
-    server: JoinHandle<()>,
+    listener: Listener,
 }
 
 struct Line {
@@ -68,18 +65,9 @@ impl Dam {
             late: Mutex::default(),
             bindings: AtomicUsize::new(usize::MAX),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
         let router = Router::new().fallback(pass).with_state(line.clone());
-        let server = tokio::spawn(async move {
-            // It ends when the dam is dropped; an error before that shows in the operator.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self {
-            line,
-            address,
-            server,
-        })
+        let listener = Listener::start(router).await?;
+        Ok(Self { line, listener })
     }
 
     /// A kubeconfig that leads through the dam.
@@ -87,7 +75,7 @@ impl Dam {
         let direct = fs::read_to_string(cluster.kubeconfig())?;
         let mut config: serde_json::Value = serde_json::from_str(&direct)?;
         config["clusters"][0]["cluster"] =
-            serde_json::json!({"server": format!("http://{}", self.address)});
+            serde_json::json!({"server": format!("http://{}", self.listener.address)});
         let path = cluster
             .folder()
             .join(format!("{}.kubeconfig", cluster.unique("dam")));
@@ -119,12 +107,6 @@ impl Dam {
     pub(crate) fn late(&self) -> Vec<Late> {
         let late = self.line.late.lock();
         late.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for Dam {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

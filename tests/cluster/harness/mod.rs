@@ -14,6 +14,7 @@ mod dam;
 mod disturbed;
 mod fault;
 mod kubelet;
+mod listener;
 mod node;
 mod operator;
 mod pod;

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,21 +17,19 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::ControlPlane;
 use super::access;
 use super::disturbed::{disturbed, thawing};
 use super::fault::{Call, Fault, Faults, Kind};
+use super::listener::Listener;
 
 /// A running proxy; dropping it closes it.
 pub(crate) struct Proxy {
     line: Arc<Line>,
-    address: SocketAddr,
-    server: JoinHandle<()>,
+    listener: Listener,
 }
 
 struct Line {
@@ -80,25 +77,16 @@ impl Proxy {
             state: Mutex::new(traffic),
             killed: Notify::new(),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
         let router = Router::new().fallback(pass).with_state(line.clone());
-        let server = tokio::spawn(async move {
-            // It ends when the proxy is dropped; an error before that shows in the operator.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self {
-            line,
-            address,
-            server,
-        })
+        let listener = Listener::start(router).await?;
+        Ok(Self { line, listener })
     }
 
     /// A kubeconfig that leads through the proxy, with all rights.
     pub(crate) fn kubeconfig(&self, cluster: &ControlPlane) -> Result<PathBuf> {
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": format!("http://{}", self.address)}}],
+            "clusters": [{"name": "test", "cluster": {"server": format!("http://{}", self.listener.address)}}],
             "users": [{"name": "test", "user": {}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         });
@@ -150,12 +138,6 @@ impl Proxy {
     /// Writes that came again before the time that a `Retry-After` had named.
     pub(crate) fn impatient(&self) -> Vec<String> {
         self.line.lock().impatient.clone()
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 
