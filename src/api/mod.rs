@@ -4,7 +4,13 @@
 
 mod amount;
 mod crd;
+mod estimate;
 mod fault;
+mod flavor;
+mod gang;
+mod grammar;
+mod range;
+mod retry;
 pub mod schema;
 mod spec;
 mod status;
@@ -13,13 +19,16 @@ mod template;
 pub use crate::model::{Binding, Reason};
 pub use amount::Amount;
 pub use crd::{crd, crd_yaml};
+pub use estimate::{Estimate, SCALING_MESSAGE, ScalingSpec, ScalingType, SpeedupPoint};
 pub use fault::Fault;
+pub use flavor::FlavorSpec;
+pub use gang::{Framework, Gang, WORKERS_MESSAGE, WorkerStep, WorkersSpec};
+pub use grammar::{DECIMAL_MESSAGE, DURATION_MESSAGE, FRACTION_MESSAGE};
+pub use range::{RANGE_MESSAGE, RangeSpec, STEP_MESSAGE, WHOLE_MESSAGE};
+pub use retry::{Backoff, Retry};
 pub use spec::{
-    Backoff, COPIES_MESSAGE, DECIMAL_MESSAGE, DELEGATE_MESSAGE, DURATION_MESSAGE, Estimate,
-    FRACTION_MESSAGE, FailurePolicy, FlavorSpec, Framework, Gang, MOST_COPIES, Objective,
-    Optimizer, RANGE_MESSAGE, RangeSpec, Retry, SCALING_MESSAGE, STEP_MESSAGE, ScalingSpec,
-    ScalingType, SpeedupPoint, TaskBatch, TaskBatchSpec, TaskSpec, WHOLE_MESSAGE, WORKERS_MESSAGE,
-    WorkerStep, WorkersSpec,
+    COPIES_MESSAGE, DELEGATE_MESSAGE, FailurePolicy, MOST_COPIES, Objective, Optimizer, TaskBatch,
+    TaskBatchSpec, TaskSpec,
 };
 pub use status::{
     Actual, AssignmentStatus, ConditionType, Phase, PlanStatus, Predicted, Progress,

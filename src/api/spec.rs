@@ -9,38 +9,23 @@ use std::collections::BTreeMap;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{Amount, PodTemplate, TaskBatchStatus};
+use super::estimate::Estimate;
+use super::flavor::FlavorSpec;
+use super::gang::Gang;
+use super::grammar::{DURATION, DURATION_MESSAGE};
+use super::range::{RangeSpec, WHOLE, WHOLE_MESSAGE};
+use super::retry::Retry;
+use super::{PodTemplate, TaskBatchStatus};
 use crate::model::{Algorithm, Binding, Goal};
 
-const DURATION: &str = "self.matches('^(0|([0-9]+([.][0-9]*)?|[.][0-9]+)(h|ms|m|s|us|µs|ns)(([0-9]+([.][0-9]*)?|[.][0-9]+)(h|ms|m|s|us|µs|ns))*)$')";
-/// What is right where a duration is wrong.
-pub const DURATION_MESSAGE: &str = "must be a duration of at least 0 such as 1h30m, 20s or 500ms";
-/// What is right where a decimal is wrong.
-pub const DECIMAL_MESSAGE: &str = "must be a decimal of at least 0, in quotes, such as \"0.95\"";
-const DECIMAL: &str = "^([0-9]+([.][0-9]*)?|[.][0-9]+)$";
-/// What is right where a fraction is out of its range.
-pub const FRACTION_MESSAGE: &str = "must be a decimal from 0 to 1, in quotes, such as \"0.95\"";
-const FRACTION: &str = "self.matches('^(0|0?[.][0-9]+|0[.]|1|1[.]0*)$')";
-/// What is right where a range is empty.
-pub const RANGE_MESSAGE: &str = "min must be at most max";
-/// What is right where a step is not.
-pub const STEP_MESSAGE: &str = "step must be above 0";
-/// What is right where devices are cut in pieces.
-pub const WHOLE_MESSAGE: &str = "devices are counted in whole numbers: min, max and step of a resource such as nvidia.com/gpu must be whole";
-const WHOLE: &str = "self.all(name, !name.contains('/') || (quantity(string(self[name].min)).isInteger() && (!has(self[name].max) || quantity(string(self[name].max)).isInteger()) && (!has(self[name].step) || quantity(string(self[name].step)).isInteger())))";
 /// What is right where there are too many copies.
 pub const COPIES_MESSAGE: &str = "a batch has at most 10000 copies in all; make several batches";
 /// What is right where a live batch changes its tasks.
 pub const IMMUTABLE_MESSAGE: &str =
     "spec.tasks is immutable; delete the batch and create it again, or create another one";
-/// What is right where a gang has fewer workers at most than at least.
-pub const WORKERS_MESSAGE: &str = "min must be at most max";
 /// What is right where a template has a rule that `binding: Direct` does not honour.
 pub const DELEGATE_MESSAGE: &str = "so binding must be Auto or Delegate";
-/// What is right where the kind of scaling lacks its parameter.
-pub const SCALING_MESSAGE: &str = "type Amdahl needs parallelFraction, type Power needs exponent, type Table needs points, and none of them stands with another type";
 
 /// The most copies that a batch may have.
 pub const MOST_COPIES: i64 = 10_000;
@@ -230,293 +215,10 @@ pub struct TaskSpec {
     pub gang: Option<Gang>,
 }
 
-/// A kind of hardware that a task can run on. What it says is added to the template; where both say something of the same label or resource, the flavor holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FlavorSpec {
-    /// Name, unique in the task: lower case letters, digits and dashes.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
-    pub name: String,
-    /// Labels that the nodes have.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub node_selector: BTreeMap<String, String>,
-    /// Taints that the pods tolerate, as in a Pod.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "tolerations")]
-    pub tolerations: Vec<Value>,
-    /// Ranges of resources beside those of the task, or in their place. The estimate holds at the smallest size of the flavor.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 8))]
-    #[x_kube(validation = Rule::new(WHOLE).message(WHOLE_MESSAGE))]
-    pub resources: BTreeMap<String, RangeSpec>,
-    /// How fast it computes at its smallest size, where "1" is what the estimate says. Default "1".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), regex(pattern = DECIMAL))]
-    pub rate: Option<String>,
-    /// Price of a whole node an hour, in the place of the node's own, for the goal Cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), regex(pattern = DECIMAL))]
-    pub price: Option<String>,
-}
-
-fn tolerations(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "array",
-        "maxItems": 16,
-        "items": {
-            "type": "object",
-            "description": "A toleration, as in a Pod.",
-            "x-kubernetes-preserve-unknown-fields": true,
-        },
-    })
-}
-
-/// The sizes of one resource: min, min + step, ..., and always max.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!has(self.max) || quantity(string(self.min)).compareTo(quantity(string(self.max))) <= 0").message(RANGE_MESSAGE),
-    validation = Rule::new("!has(self.step) || quantity(string(self.step)).isGreaterThan(quantity('0'))").message(STEP_MESSAGE),
-)]
-pub struct RangeSpec {
-    /// Smallest amount.
-    pub min: Amount,
-    /// Largest amount. Default: the smallest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<Amount>,
-    /// Distance of the amounts in between. Default 1 for devices, `min` for cpu and memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<Amount>,
-}
-
-/// How long one copy takes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Estimate {
-    /// Time to read its data. Default 0s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new(DURATION).message(DURATION_MESSAGE))]
-    pub read: Option<String>,
-    /// Time to compute, at the smallest size on a node of speed 1. Default 5m, marked as a guess.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new(DURATION).message(DURATION_MESSAGE))]
-    pub process: Option<String>,
-    /// How computing speeds up with the size. Default Linear.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scaling: Option<ScalingSpec>,
-    /// How far reading overlaps computing, from "0" to "1". Default "0".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new(FRACTION).message(FRACTION_MESSAGE))]
-    pub overlap: Option<String>,
-}
-
-/// How computing speeds up with x = amount / smallest amount.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.parallelFraction) == (self.type == 'Amdahl') && has(self.exponent) == (self.type == 'Power') && has(self.points) == (self.type == 'Table')").message(SCALING_MESSAGE))]
-pub struct ScalingSpec {
-    /// The resource that drives it; the other ranges grow along. Default: the first device by name with a range, else cpu.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 317))]
-    pub resource: Option<String>,
-    /// Linear: x. Amdahl: 1 / (1 - f + f / x). Power: x to the exponent. Table: measured points. Default Linear.
-    #[serde(default, rename = "type")]
-    pub kind: ScalingType,
-    /// The part f of the work that runs in parallel, for Amdahl, from "0" to "1".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new(FRACTION).message(FRACTION_MESSAGE))]
-    pub parallel_fraction: Option<String>,
-    /// The exponent, for Power.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), regex(pattern = DECIMAL))]
-    pub exponent: Option<String>,
-    /// Measured speed-ups, for Table; linear in between, constant past the ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
-    pub points: Option<Vec<SpeedupPoint>>,
-}
-
-/// The law of the speed-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ScalingType {
-    /// S(x) = x.
-    #[default]
-    Linear,
-    /// S(x) = 1 / (1 - f + f / x).
-    Amdahl,
-    /// S(x) = x to the power of the exponent.
-    Power,
-    /// Measured points.
-    Table,
-}
-
-/// One measured speed-up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SpeedupPoint {
-    /// Amount of the resource.
-    pub amount: Amount,
-    /// Speed-up at this amount, relative to any fixed unit.
-    #[schemars(length(max = 32), regex(pattern = DECIMAL))]
-    pub speedup: String,
-}
-
-/// What happens after a failed attempt. Pods that a node rejected or lost do not count as attempts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Retry {
-    /// How many failed attempts are followed by another one, from 0 to 100. Default 3.
-    #[serde(default = "three")]
-    #[schemars(range(min = 0, max = 100))]
-    pub limit: i64,
-    /// How long to wait before the next attempt.
-    #[serde(default)]
-    pub backoff: Backoff,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            limit: three(),
-            backoff: Backoff::default(),
-        }
-    }
-}
-
-/// Wait initial x factor^(failures - 1), at most max.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Backoff {
-    /// Wait after the first failure. Default 10s.
-    #[serde(default = "ten_seconds")]
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new(DURATION).message(DURATION_MESSAGE))]
-    pub initial: String,
-    /// Growth of the wait from failure to failure. Default "2".
-    #[serde(default = "two")]
-    #[schemars(length(max = 32), regex(pattern = DECIMAL))]
-    pub factor: String,
-    /// Longest wait. Default 5m.
-    #[serde(default = "five_minutes")]
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new(DURATION).message(DURATION_MESSAGE))]
-    pub max: String,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self {
-            initial: ten_seconds(),
-            factor: two(),
-            max: five_minutes(),
-        }
-    }
-}
-
-/// A group of pods that start and end together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Gang {
-    /// How many pods; the estimate holds for the smallest number.
-    pub workers: WorkersSpec,
-    /// What the workers find each other with: variables for PyTorch, JAX or TensorFlow; Generic: TASKBATCH_HOSTS, the addresses of all workers. Each worker has TASKBATCH_WORKER, its rank, and TASKBATCH_WORKERS beside. Default Generic.
-    #[serde(default)]
-    pub framework: Framework,
-}
-
-/// The software that the workers of a gang talk through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Framework {
-    /// Any.
-    #[default]
-    Generic,
-    /// PyTorch: one process a worker, or torchrun.
-    Torch,
-    /// JAX.
-    Jax,
-    /// TensorFlow.
-    TensorFlow,
-}
-
-/// Numbers of workers: min, min + step, ... up to max, or min x 2, x 4, ...
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.max) || self.min <= self.max").message(WORKERS_MESSAGE))]
-pub struct WorkersSpec {
-    /// Smallest number, from 1 to 1024.
-    #[schemars(range(min = 1, max = 1024))]
-    pub min: i64,
-    /// Largest number, from 1 to 1024. Default: the smallest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1024))]
-    pub max: Option<i64>,
-    /// A number, or PowerOfTwo. Default 1.
-    #[serde(default)]
-    pub step: WorkerStep,
-}
-
-/// Distance of the numbers of workers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum WorkerStep {
-    /// min, min + step, ...
-    Number(i64),
-    /// `PowerOfTwo`: min, 2 min, 4 min, ...
-    Name(String),
-}
-
-impl Default for WorkerStep {
-    fn default() -> Self {
-        WorkerStep::Number(1)
-    }
-}
-
-impl JsonSchema for WorkerStep {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "WorkerStep".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "x-kubernetes-int-or-string": true,
-            "minimum": 1,
-            "maximum": 1024,
-            "pattern": "^PowerOfTwo$",
-        })
-    }
-}
-
 fn one() -> i64 {
     1
 }
 
-fn three() -> i64 {
-    3
-}
-
-fn two() -> String {
-    "2".into()
-}
-
 fn two_seconds() -> String {
     "2s".into()
-}
-
-fn ten_seconds() -> String {
-    "10s".into()
-}
-
-fn five_minutes() -> String {
-    "5m".into()
 }
