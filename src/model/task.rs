@@ -119,7 +119,8 @@ pub enum Algorithm {
     /// Genetic search with biased random keys, from the greedy plans on.
     Genetic,
     /// Simulated annealing from the greedy plan on: sequences of the nodes, where all copies are single pods that
-    /// wait for no other task, else as RuinRecreate; exchanges between nodes for static goals.
+    /// wait for no other task; else orders under a target for Makespan, and as RuinRecreate for other goals;
+    /// exchanges between nodes for static goals.
     Annealing,
     /// Particle swarm over random keys, from the greedy plans on.
     ParticleSwarm,

@@ -14,8 +14,9 @@ use super::reversed::Reversed;
 pub(in crate::solver) enum Preference {
     /// The earliest end.
     EarliestEnd,
-    /// The least work among the places that end in time, else the earliest end. Raising the deadline until
-    /// all copies meet it is the dual approximation of Hochbaum and Shmoys (1987). One for each batch.
+    /// The least work among the places after which everything that waits for the copy may still end in time, else
+    /// the earliest end. Raising the deadline until all copies meet it is the dual approximation of Hochbaum and
+    /// Shmoys (1987). One for each batch.
     Deadline(Arc<[Millis]>),
     /// The least weighted end plus the price of what is used until then, at prices of the fluid schedule.
     Price(Arc<Tariff>),
@@ -54,7 +55,7 @@ impl Preference {
     pub fn floor(&self, task: &TaskView, mode: &ModeView, end: Millis) -> f64 {
         match self {
             Preference::EarliestEnd => 0.0,
-            Preference::Deadline(ends) if end <= ends[task.batch] => mode.work,
+            Preference::Deadline(ends) if is_in_time(task, ends, end) => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
             Preference::Reversed(reversed) => reversed.floor(mode, end),
             Preference::Price(_) | Preference::Learnt(_) => task.weight as f64 * end as f64,
@@ -72,7 +73,7 @@ impl Preference {
     ) -> f64 {
         match self {
             Preference::EarliestEnd => 0.0,
-            Preference::Deadline(ends) if end <= ends[task.batch] => mode.work,
+            Preference::Deadline(ends) if is_in_time(task, ends, end) => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
             Preference::Reversed(reversed) => reversed.paid(&mode.request.usage, start, end, pods),
             Preference::Price(tariff) => {
@@ -85,6 +86,10 @@ impl Preference {
             }
         }
     }
+}
+
+fn is_in_time(task: &TaskView, ends: &[Millis], end: Millis) -> bool {
+    end.saturating_add(task.tail) <= ends[task.batch]
 }
 
 /// For each pool the price of all its capacity over time, summed from 0, as a polygon.

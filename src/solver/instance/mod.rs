@@ -47,10 +47,19 @@ pub(super) struct TaskView {
     pub release: Millis,
     pub after: Vec<usize>,
     pub successors: Vec<usize>,
+    /// The longest path of least durations from its end to the end of all that wait for it.
+    pub tail: Millis,
     /// Modes with room for all their pods; for Cost only the cheapest, unless the time may not be enough.
     pub modes: Vec<ModeView>,
     /// Index into `Instance::pools`.
     pub pool: usize,
+}
+
+impl TaskView {
+    /// The least duration over all modes.
+    pub fn least(&self) -> Millis {
+        self.modes.iter().map(|mode| mode.least).min().unwrap_or(0)
+    }
 }
 
 /// A mode that fits somewhere.
@@ -151,6 +160,7 @@ impl<'a> Instance<'a> {
             project: None,
         };
         instance.read_tasks();
+        instance.read_tails();
         instance.read_pools();
         let groups = group_demands(&mut instance.tasks, problem.classes.len());
         let view = |(class, groups): (&NodeClass, Vec<Group>)| ClassView {
@@ -188,9 +198,21 @@ impl<'a> Instance<'a> {
                 release: if is_timed { task.release.max(0) } else { 0 },
                 after,
                 successors: Vec::new(),
+                tail: 0,
                 modes: usable_modes(self.problem, &task.modes, only_cheapest),
                 pool: 0,
             });
+        }
+    }
+
+    fn read_tails(&mut self) {
+        for index in (0..self.tasks.len()).rev() {
+            let behind = |&next: &usize| {
+                let next = &self.tasks[next];
+                next.tail.saturating_add(next.least())
+            };
+            let successors = self.tasks[index].successors.iter();
+            self.tasks[index].tail = successors.map(behind).max().unwrap_or(0);
         }
     }
 

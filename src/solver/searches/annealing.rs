@@ -25,7 +25,7 @@ use crate::solver::search::Search;
 use super::greedy::batch_ends;
 use super::keys::generator;
 use super::priced;
-use super::ruin_recreate;
+use super::{ruin_recreate, target};
 
 /// From so many nodes on they are dealt out to chains.
 const MANY_NODES: usize = 8;
@@ -56,7 +56,10 @@ pub(super) fn suits(instance: &Instance) -> bool {
 /// moves of ruin and recreate.
 pub(super) fn run(search: &mut Search) {
     let Some(ground) = Ground::new(search.instance) else {
-        return ruin_recreate::run(search);
+        return match target::suits(search.instance) {
+            true => target::run(search),
+            false => ruin_recreate::run(search),
+        };
     };
     let Some(incumbent) = search.incumbent() else {
         return;

@@ -6,15 +6,19 @@
 use crate::model::Goal;
 use crate::solver::search::Search;
 
-use super::{annealing, backward, exact, genetic, greedy, priced, ruin_recreate};
+use super::{
+    annealing, backward, exact, genetic, greedy, particle_swarm, priced, ruin_recreate, target,
+};
 
 /// A search, and the part of the whole budget at which it ends.
 type Stage = (f64, fn(&mut Search));
 
 /// How much of the tree of all plans may be seen.
 enum Size {
-    /// All of it.
+    /// All of it, also where each copy has several nodes.
     Few,
+    /// All of it, where each copy has one node.
+    Several,
     /// Perhaps; it is worth a try.
     Some,
     /// Next to nothing.
@@ -24,7 +28,8 @@ enum Size {
 impl Size {
     fn of(copies: usize) -> Self {
         match copies {
-            0..=12 => Size::Few,
+            0..=8 => Size::Few,
+            9..=12 => Size::Several,
             13..=30 => Size::Some,
             _ => Size::Many,
         }
@@ -66,7 +71,7 @@ fn stages(search: &Search, size: &Size) -> &'static [Stage] {
     let has_batches = matches!(size, Size::Many) && backward::suits(search.instance);
     let is_makespan = search.problem().goal == Goal::Makespan;
     if !annealing::suits(search.instance) && !has_batches {
-        return without_sequences(size);
+        return without_sequences(search, size);
     }
     match size {
         _ if has_batches => &[
@@ -75,7 +80,7 @@ fn stages(search: &Search, size: &Size) -> &'static [Stage] {
             (0.95, annealing::run),
             (1.0, ruin_recreate::run),
         ],
-        Size::Few => &[
+        Size::Few | Size::Several => &[
             (0.05, annealing::run),
             (0.9, exact::run),
             (1.0, annealing::run),
@@ -101,9 +106,41 @@ fn stages(search: &Search, size: &Size) -> &'static [Stage] {
 }
 
 /// Gangs, dependencies and budgets do not fit into sequences.
-fn without_sequences(size: &Size) -> &'static [Stage] {
+fn without_sequences(search: &Search, size: &Size) -> &'static [Stage] {
+    if search.instance.project.is_some() {
+        return of_projects(size);
+    }
+    if target::suits(search.instance) {
+        return to_the_end(size);
+    }
     match size {
         Size::Few => &[
+            (0.1, ruin_recreate::run),
+            (0.9, exact::run),
+            (1.0, particle_swarm::run),
+        ],
+        _ => &[(0.6, particle_swarm::run), (1.0, ruin_recreate::run)],
+    }
+}
+
+/// Where only the last ends count. A search that begins anew was seen to find more than one that goes on.
+fn to_the_end(size: &Size) -> &'static [Stage] {
+    match size {
+        Size::Few => &[(0.1, target::run), (0.95, exact::run), (1.0, target::run)],
+        Size::Several | Size::Some => &[
+            (0.3, target::run),
+            (0.6, target::run),
+            (0.9, target::run),
+            (1.0, exact::run),
+        ],
+        Size::Many => &[(0.2, genetic::run), (0.6, target::run), (1.0, target::run)],
+    }
+}
+
+/// Projects have a decoder of their own, quick enough for a large population.
+fn of_projects(size: &Size) -> &'static [Stage] {
+    match size {
+        Size::Few | Size::Several => &[
             (0.1, ruin_recreate::run),
             (0.9, exact::run),
             (1.0, genetic::run),

@@ -11,6 +11,7 @@ mod keys;
 mod particle_swarm;
 mod priced;
 mod ruin_recreate;
+mod target;
 pub(super) mod warm;
 
 use crate::model::{Algorithm, Goal};

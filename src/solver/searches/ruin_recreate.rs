@@ -152,7 +152,7 @@ fn best_of(search: &mut Search, recipes: Vec<Recipe>) -> Option<(Score, Recipe, 
 }
 
 /// The goal, and where that is a last end a little of the other ends, so that steps on the flat have a direction.
-fn worth(instance: &Instance, score: &Score) -> f64 {
+pub(super) fn worth(instance: &Instance, score: &Score) -> f64 {
     let flat = match instance.problem.goal {
         Goal::Makespan => 0.05 / instance.copies().max(1) as f64,
         _ => 0.0,

@@ -300,11 +300,10 @@ fn least_work(task: &TaskView) -> f64 {
 }
 
 fn sorted(instance: &Instance, order: Order) -> Vec<usize> {
-    let paths = paths(instance);
     let batches = batch_ratios(instance);
     let key = |index: usize| {
         let task = &instance.tasks[index];
-        let path = -(paths[index] as f64);
+        let path = -(task.least().saturating_add(task.tail) as f64);
         let share = task
             .modes
             .iter()
@@ -346,22 +345,6 @@ fn batch_ratios(instance: &Instance) -> Vec<f64> {
         .zip(&instance.problem.batches)
         .map(|(work, batch)| ratio(*work, batch.weight))
         .collect()
-}
-
-/// Length of the longest path of least durations from the start of each task to the last end.
-fn paths(instance: &Instance) -> Vec<Millis> {
-    let mut paths: Vec<Millis> = vec![0; instance.tasks.len()];
-    for (index, task) in instance.tasks.iter().enumerate().rev() {
-        let own = task.modes.iter().map(|mode| mode.least).min().unwrap_or(0);
-        let behind = task
-            .successors
-            .iter()
-            .map(|&next| paths[next])
-            .max()
-            .unwrap_or(0);
-        paths[index] = own.saturating_add(behind);
-    }
-    paths
 }
 
 /// For each task the mode of most value less `factor` times the price of its share, at the price at which
