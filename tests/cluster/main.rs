@@ -12,6 +12,7 @@ mod delegate_tests;
 mod fault_tests;
 mod fence_tests;
 mod flavor_tests;
+mod gang_fault_tests;
 mod gang_tests;
 mod harness;
 mod harness_tests;
@@ -44,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
         fault_tests::TESTS,
         fence_tests::TESTS,
         flavor_tests::TESTS,
+        gang_fault_tests::TESTS,
         gang_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
