@@ -287,7 +287,8 @@ impl Books {
     pub(crate) fn tally(&self, batch_uid: &str) -> BTreeMap<(String, String), Tally> {
         let mut found: BTreeMap<(String, String), Tally> = BTreeMap::new();
         for ((uid, task, copy, worker), runs) in &self.runs {
-            if uid != batch_uid || worker != "0" {
+            // Only workers of gangs have a rank.
+            if uid != batch_uid || !matches!(worker.as_str(), "" | "0") {
                 continue;
             }
             let tally = found.entry((task.clone(), copy.clone())).or_default();
