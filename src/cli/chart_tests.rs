@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::chart::{Bar, Chart, Link, Note, Part, Row, WHOLE, ticks};
+use super::chart::{Bar, Chart, Note, Row, WHOLE, ticks};
 use super::gantt::{self, Screen};
 use super::svg;
 use crate::model::{
@@ -146,59 +146,6 @@ fn a_plan_in_characters() {
 #[test]
 fn a_plan_in_vectors() {
     insta::assert_snapshot!("svg", svg::svg(&problem(), &solution()));
-}
-
-/// The same with a gang of five on all three nodes that waits for the first task, and a task that waits for the gang.
-fn pipeline() -> Chart {
-    let (mut problem, mut solution) = (problem(), solution());
-    let gang = &mut problem.tasks[1].modes[0];
-    (gang.pods, gang.flavor) = (5, Some("spot".into()));
-    gang.demand = vec![4_000, 0, 1];
-    gang.requests = Resources::from_iter([("cpu", 4_000)]);
-    problem.tasks[1].after = vec![0];
-    problem.tasks[2].after = vec![1];
-    let assignments = &mut solution.plan.assignments;
-    assignments[3].nodes = vec![0, 0, 1, 2, 2];
-    let times = [(3, 60, 90), (4, 91, 95), (5, 90, 100)];
-    for (at, start, end) in times {
-        (assignments[at].start, assignments[at].end) = (start * MINUTE, end * MINUTE);
-    }
-    Chart::of_plan(&problem, &solution)
-}
-
-#[test]
-fn a_gang_is_one_bar_over_its_nodes() {
-    let chart = pipeline();
-    let bars = chart.rows.iter().flat_map(|row| &row.bars);
-    let gang: Vec<_> = bars.filter(|bar| bar.copy == Some(3)).collect();
-    let parts: Vec<_> = gang.iter().map(|bar| (bar.part, bar.share)).collect();
-    let wanted = [(Part::First, 500), (Part::Middle, 250), (Part::Last, 124)];
-    assert_eq!(parts, wanted);
-    assert_eq!(gang[0].label, "train x5");
-    let screen = Screen {
-        width: 80,
-        colour: false,
-    };
-    insta::assert_snapshot!("gang", gantt::render(&chart, screen));
-    let picture = svg::render(&chart);
-    assert_eq!(picture.matches(" gang\" x=").count(), 3);
-    assert_eq!(picture.matches("class=\"tie ").count(), 2);
-    assert_eq!(picture.matches(">train x5 spot 4 cpu</text>").count(), 1);
-    assert!(picture.contains("spot: 4 cpu each, 2 of 5 workers here"));
-    insta::assert_snapshot!("gang_svg", picture);
-}
-
-#[test]
-fn an_arrow_leads_from_the_last_copy_to_the_first_that_waits_for_it() {
-    let chart = pipeline();
-    let link = |from, to, is_tight| Link { from, to, is_tight };
-    assert_eq!(chart.links, [link(2, 3, true), link(3, 5, true)]);
-    assert_eq!(chart.after, [vec![], vec![0], vec![1]]);
-    let mut crowd = chart.clone();
-    crowd.links = vec![link(2, 3, false); 250];
-    let picture = svg::render(&crowd);
-    assert_eq!(picture.matches("marker-end").count(), 200);
-    assert!(picture.contains("50 more arrows are not drawn"));
 }
 
 #[test]

@@ -67,9 +67,9 @@ fn the_pictures_tell_what_waits_for_what() {
     );
     let gantt = plan("gantt", &DIAMOND, "gantt").out;
     assert!(gantt.contains("[>train 2 cpu"), "{gantt}");
-    let (_, legend) = gantt.rsplit_once("40m").expect("an axis");
+    let legend = format!(" {}", gantt.lines().last().expect("a legend"));
     let letter = |name: &str| {
-        let (before, _) = legend.split_once(&format!(" {name}")).expect("a name");
+        let (before, _) = legend.split_once(&format!(" {name} ")).expect("a name");
         before.chars().last().expect("a letter")
     };
     let after = format!("report (after {}{})", letter("train"), letter("check"));
@@ -102,4 +102,56 @@ fn a_name_that_is_no_task_is_told_with_its_place() {
     assert_eq!(done.code, Some(1), "{done:?}");
     let words = "spec.tasks[1].dependsOn[1]: \"nobody\" is no task of this batch";
     assert!(done.err.contains(words), "{}", done.err);
+}
+
+/// A gang of five workers on three nodes, and a task that waits for it.
+fn gang(output: &str) -> String {
+    let nodes: Vec<String> = [(1, 2), (2, 2), (3, 1)]
+        .map(|(number, cpu)| {
+            NODE.replace("n1", &format!("n{number}"))
+                .replace("cpu: 8", &format!("cpu: {cpu}"))
+        })
+        .into();
+    let task = |name: &str, fields: &str| {
+        format!(
+            "  - name: {name}\n    {fields}\n    estimate: {{process: 30m}}\n    template: {{spec: {{containers: [{{name: main, image: x, resources: {{requests: {{cpu: 1}}}}}}]}}}}\n"
+        )
+    };
+    let batch = format!(
+        "apiVersion: taskbatch.dev/v1alpha1\nkind: TaskBatch\nmetadata: {{name: b}}\nspec:\n  tasks:\n{}{}",
+        task(
+            "train",
+            "gang: {workers: {min: 5}}\n    flavors: [{name: spot}]"
+        ),
+        task("evaluate", "dependsOn: [train]"),
+    );
+    let folder = Folder::new(&format!("gang-{output}"));
+    folder.write("batch.yaml", &batch);
+    folder.write("nodes.yaml", &nodes.join("---\n"));
+    let plan = ["plan", "-f", "batch.yaml", "--nodes", "nodes.yaml"];
+    folder
+        .run(&[&plan[..], &["--iterations", "20", "-o", output]].concat())
+        .out
+}
+
+#[test]
+fn a_gang_is_one_bar_over_its_nodes() {
+    let svg = gang("svg");
+    assert_eq!(svg.matches(" gang\" x=").count(), 3, "{svg}");
+    assert_eq!(svg.matches("class=\"tie ").count(), 2, "{svg}");
+    assert_eq!(
+        svg.matches(">train x5 spot 1 cpu</text>").count(),
+        1,
+        "{svg}"
+    );
+    assert!(
+        svg.contains("spot: 1 cpu each, 2 of 5 workers here"),
+        "{svg}"
+    );
+    let gantt = gang("gantt");
+    let rows: Vec<&str> = gantt.lines().filter(|line| line.contains("│")).collect();
+    assert!(rows[0].contains("│┏train x5 spot 1 cpu━"), "{gantt}");
+    assert!(rows[1].contains("│┃ "), "{gantt}");
+    assert!(rows[2].contains("│┗━"), "{gantt}");
+    assert!(gantt.contains("evaluate (after A)"), "{gantt}");
 }

@@ -91,12 +91,6 @@ impl Gangs {
         told.collect()
     }
 
-    /// How many attempts of gangs of a namespace were ever seen.
-    pub(crate) fn attempts(&self, namespace: &str) -> usize {
-        let here = self.attempts.values();
-        here.filter(|gang| gang.namespace == namespace).count()
-    }
-
     /// The longest time for which any gang of a namespace held a part.
     pub(crate) fn longest(&self, namespace: &str) -> Duration {
         let here = self.attempts.values();
