@@ -97,7 +97,7 @@ impl Invariants {
                         at,
                         format!("{} is created although {twin} of its copy lives", pod.key()),
                     );
-                } else if twin.phase == PodPhase::Succeeded {
+                } else if self.has_succeeded(&twin) {
                     let twin = twin.key();
                     self.violated(
                         at,
@@ -116,6 +116,19 @@ impl Invariants {
             }
         }
         self.pods.insert(pod.uid.clone(), pod.clone());
+    }
+
+    /// Whether the attempt of this pod has ended well: of a gang all its workers.
+    fn has_succeeded(&self, pod: &Pod) -> bool {
+        let Some(own) = &pod.own else { return false };
+        let is_done = |other: &&Arc<Pod>| {
+            let same = other.own.as_ref().is_some_and(|other| {
+                let of = (&other.batch_uid, &other.task, other.copy, other.attempt);
+                of == (&own.batch_uid, &own.task, own.copy, own.attempt)
+            });
+            same && other.phase == PodPhase::Succeeded
+        };
+        self.pods.values().filter(is_done).count() >= own.workers.max(1) as usize
     }
 
     fn twins(&self, own: &OwnPod) -> Vec<Arc<Pod>> {
