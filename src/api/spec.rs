@@ -19,6 +19,9 @@ use super::retry::Retry;
 use super::{PodTemplate, TaskBatchStatus};
 use crate::model::{Algorithm, Binding, Goal};
 
+/// Names are looked up in a map: a list in a list would cost more than an API server allows for 1,000 tasks.
+const KNOWN_NAMES: &str = "[self.transformMapEntry(index, task, {task.name: index})].all(names, self.all(task, !has(task.dependsOn) || task.dependsOn.all(name, name in names)))";
+const KNOWN_NAMES_MESSAGE: &str = "a name in dependsOn is no task of this batch";
 /// What is right where there are too many copies.
 pub const COPIES_MESSAGE: &str = "a batch has at most 10000 copies in all; make several batches";
 /// What is right where a live batch changes its tasks.
@@ -106,7 +109,10 @@ pub struct TaskBatchSpec {
     /// The tasks, 1 to 1000, immutable.
     #[schemars(length(min = 1, max = 1000))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
+    #[x_kube(
+        validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE),
+        validation = Rule::new(KNOWN_NAMES).message(KNOWN_NAMES_MESSAGE)
+    )]
     pub tasks: Vec<TaskSpec>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use super::chart::{Bar, Chart, LETTERS, Row, letter, ticks};
+use super::chart::{Bar, Chart, LETTERS, Part, Row, letter, ticks};
 use crate::cluster::duration;
 use crate::model::Millis;
 
@@ -53,7 +53,9 @@ pub fn render(chart: &Chart, screen: Screen) -> String {
     let width = screen.width.max(NARROWEST);
     let names = chart.rows.iter().map(|row| row.node.chars().count());
     let margin = names.max().unwrap_or(0).min(LONGEST_NAME) + 1;
+    let waits = |after: &Vec<usize>| !after.is_empty();
     let canvas = Canvas {
+        waits: chart.after.iter().map(waits).collect(),
         screen,
         margin,
         columns: width - margin - 1,
@@ -78,6 +80,8 @@ pub fn render(chart: &Chart, screen: Screen) -> String {
 }
 
 struct Canvas {
+    /// Whether each task waits for others.
+    waits: Vec<bool>,
     screen: Screen,
     margin: usize,
     columns: usize,
@@ -132,36 +136,62 @@ impl Canvas {
         text.trim_end_matches(' ').to_owned()
     }
 
+    /// A gang is one bar over its nodes: its first row has the upper edge and the text, its last row the lower edge. In
+    /// front of what waits for other tasks stands `>`.
     fn bar(&self, bar: &Bar, width: usize) -> String {
         if width == 0 {
             return String::new();
         }
+        let is_labelled = matches!(bar.part, Part::Whole | Part::First);
         let initial = letter(bar.task);
+        let (left, fill, right) = match (bar.part, self.screen.colour) {
+            (Part::Whole, true) => ('▏', ' ', ' '),
+            (Part::Whole, false) => ('[', '-', ']'),
+            (Part::First, _) => ('┏', '━', '┓'),
+            (Part::Middle, _) => ('┃', ' ', '┃'),
+            (Part::Last, _) => ('┗', '━', '┛'),
+        };
         let inner = width.saturating_sub(2);
-        let texts = [
-            cut(&format!("{} {}", bar.label, bar.size), usize::MAX),
-            cut(&bar.label, usize::MAX),
-            format!("{initial} {}", bar.size),
+        let text = match is_labelled {
+            true => self.text(bar, inner),
+            false => String::new(),
+        };
+        let drawn = match width {
+            1 if is_labelled => initial.to_string(),
+            1 => left.to_string(),
+            2 if is_labelled => format!("{left}{initial}"),
+            _ => {
+                let rest = inner.saturating_sub(text.chars().count());
+                format!("{left}{text}{}{right}", fill.to_string().repeat(rest))
+            }
+        };
+        if !self.screen.colour {
+            return drawn;
+        }
+        let colour = COLOURS[bar.task % COLOURS.len()];
+        self.screen.style(&format!("38;5;16;48;5;{colour}"), &drawn)
+    }
+
+    /// The longest text about a bar that has room.
+    fn text(&self, bar: &Bar, room: usize) -> String {
+        let waits = self.waits.get(bar.task).is_some_and(|waits| *waits);
+        let mark = if waits { ">" } else { "" };
+        let initial = letter(bar.task);
+        let (label, size) = (cut(&bar.label, usize::MAX), &bar.size);
+        let flavor = bar.flavor.as_ref();
+        let flavored =
+            flavor.map(|flavor| cut(&format!("{mark}{label} {flavor} {size}"), usize::MAX));
+        let others = [
+            format!("{mark}{label} {size}"),
+            format!("{mark}{label}"),
+            format!("{mark}{initial} {size}"),
+            format!("{mark}{initial}"),
             initial.to_string(),
         ];
-        let text = texts.iter().find(|text| text.chars().count() <= inner);
-        let text = text.map_or("", String::as_str);
-        if self.screen.colour {
-            let filled = match width {
-                1 => initial.to_string(),
-                2 => format!("▏{initial}"),
-                _ => format!("▏{text:<inner$} "),
-            };
-            let colour = COLOURS[bar.task % COLOURS.len()];
-            return self
-                .screen
-                .style(&format!("38;5;16;48;5;{colour}"), &filled);
-        }
-        match width {
-            1 => initial.to_string(),
-            2 => format!("[{initial}"),
-            _ => format!("[{text:-<inner$}]"),
-        }
+        let mut texts = flavored.into_iter().chain(others);
+        texts
+            .find(|text| text.chars().count() <= room)
+            .unwrap_or_default()
     }
 
     fn axis(&self, lines: &mut Vec<String>) {
@@ -189,7 +219,7 @@ impl Canvas {
         let width = self.margin + self.columns;
         let (mut line, mut used) = (String::new(), 0);
         for (task, name) in chart.tasks.iter().enumerate().take(LETTERS) {
-            let name = cut(name, width - 4);
+            let name = cut(&format!("{name}{}", after(chart, task)), width - 4);
             let room = name.chars().count() + 4;
             if used > 0 && used + room > width {
                 lines.push(std::mem::take(&mut line).trim_end().to_owned());
@@ -204,6 +234,18 @@ impl Canvas {
         }
         if used > 0 {
             lines.push(line.trim_end().to_owned());
+        }
+    }
+}
+
+/// Which tasks this one waits for, by their letters.
+fn after(chart: &Chart, task: usize) -> String {
+    let before = chart.after.get(task).map_or(&[][..], Vec::as_slice);
+    match before {
+        [] => String::new(),
+        all => {
+            let letters: String = all.iter().map(|before| letter(*before)).collect();
+            format!(" (after {letters})")
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers for people.
 
-use crate::model::{self, Millis, Unit};
+use crate::model::{self, Millis, Share, Unit};
 
 /// Milliseconds as seconds: `512.3s`; short times as `40ms`.
 pub fn seconds(millis: Millis) -> String {
@@ -20,6 +20,13 @@ pub fn objective(unit: Unit, value: i64) -> String {
         Unit::Milli => decimal(value, 3),
         Unit::Micro => decimal(value, 6),
     }
+}
+
+/// Reads a share of each node.
+pub fn share(given: &str) -> Result<Share, String> {
+    Share::parse(given).ok_or_else(|| {
+        "must be a decimal above 0 and up to 1, such as 0.7, of at most 6 digits".into()
+    })
 }
 
 /// A fraction as `2.9 %`; below one percent `0.04 %`.

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
+use super::number::share;
 use super::{Error, Exit};
+use crate::model::Share;
 use crate::operator::{self, Access, Config};
 
 /// Options of the operator.
@@ -53,6 +55,9 @@ pub struct RunArgs {
     /// Use only nodes with these labels, as key=value,key=value.
     #[arg(long, value_name = "LABELS", value_delimiter = ',', value_parser = label)]
     pub node_selector: Vec<(String, String)>,
+    /// The share of each node that the pods of all batches may request together, of each resource: above 0, up to 1.
+    #[arg(long, value_name = "SHARE", default_value_t, value_parser = share)]
+    pub max_share: Share,
 }
 
 /// How lines of the log look.
@@ -118,6 +123,7 @@ fn config(args: &RunArgs) -> Config {
             .iter()
             .cloned()
             .collect::<BTreeMap<_, _>>(),
+        max_share: args.max_share,
     }
 }
 

@@ -58,6 +58,7 @@ fn without_time(snapshot: &Snapshot) -> Snapshot {
         nodes: snapshot.nodes.clone(),
         free: snapshot::free_now(snapshot),
         holds: vec![Vec::new(); snapshot.nodes.len()],
+        share: snapshot.share,
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::compile::{Request, compile};
 use super::{intake, node, snapshot};
 use crate::model::Node;
-use crate::model::{Batch, Goal, Millis, Problem, Reason};
+use crate::model::{Batch, Goal, Millis, Problem, Reason, Share};
 
 fn node(name: &str, gpus: u32, labels: serde_json::Value) -> Arc<Node> {
     let allocatable =
@@ -25,7 +25,7 @@ fn batch(tasks: &str) -> Batch {
 
 fn problem(tasks: &str, nodes: &[Arc<Node>], goal: Goal) -> Problem {
     let batch = batch(tasks);
-    let snapshot = snapshot::take(nodes, &[], jiff::Timestamp::UNIX_EPOCH);
+    let snapshot = snapshot::take(nodes, &[], jiff::Timestamp::UNIX_EPOCH, Share::WHOLE);
     let request = |task: usize| Request {
         batch: &batch,
         task,

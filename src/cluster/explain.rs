@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::quantity;
 use super::{mend, modes, remedy, snapshot};
 use crate::constraint;
-use crate::model::{Fix, PODS, Reason, Resources, Snapshot, Task};
+use crate::model::{Fix, PODS, Reason, Resources, Share, Snapshot, Task};
 
 /// Why no node could ever hold the task, as things stand: reason, message and the smallest fix known. Of several
 /// flavors, the one that is nearest to a place.
@@ -46,10 +46,8 @@ fn unplaceable_way(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<
             fix,
         );
     }
-    let allocatable: Vec<&Resources> = admitted
-        .iter()
-        .map(|at| &snapshot.nodes[*at].allocatable)
-        .collect();
+    let usable: Vec<_> = admitted.iter().map(|at| snapshot.usable(*at)).collect();
+    let usable: Vec<&Resources> = usable.iter().map(AsRef::as_ref).collect();
     let free: Vec<&Resources> = admitted.iter().map(|at| &snapshot.free[*at]).collect();
     let (effective, pods) = (&smallest.effective, smallest.pods);
     let fits = |rooms: &[&Resources]| slots(rooms, effective) >= u64::from(pods);
@@ -57,14 +55,14 @@ fn unplaceable_way(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<
         let message = "its duration, cost or value does not fit 64 bits".into();
         return (Reason::ExceedsCapacity, message, None);
     }
-    let waits = fits(&allocatable);
+    let waits = fits(&usable);
     let fix = remedy::of_room(snapshot, task, smallest, &admitted, waits);
     if waits {
-        let needs = needs(effective, pods, &free, &allocatable);
-        let message = format!("{needs}; others hold it for good");
+        let needs = needs(effective, pods, &free, &usable);
+        let message = format!("{needs}; others hold it for good{}", capped(snapshot));
         return (Reason::WaitingForCapacity, message, fix);
     }
-    let message = exceeds(effective, pods, &allocatable);
+    let message = exceeds(effective, pods, &usable) + &capped(snapshot);
     (Reason::ExceedsCapacity, message, fix)
 }
 
@@ -78,13 +76,19 @@ fn waiting_way(snapshot: &Snapshot, task: &Task) -> String {
     let admitted = admitted(snapshot, task);
     let now = snapshot::free_now(snapshot);
     let free: Vec<&Resources> = admitted.iter().map(|at| &now[*at]).collect();
-    let allocatable: Vec<&Resources> = admitted
-        .iter()
-        .map(|at| &snapshot.nodes[*at].allocatable)
-        .collect();
+    let usable: Vec<_> = admitted.iter().map(|at| snapshot.usable(*at)).collect();
+    let usable: Vec<&Resources> = usable.iter().map(AsRef::as_ref).collect();
     match modes::sizes(task).unwrap_or_default().first() {
-        Some(size) => needs(&size.effective, size.pods, &free, &allocatable),
+        Some(size) => needs(&size.effective, size.pods, &free, &usable) + &capped(snapshot),
         None => "the sum of its requests does not fit 64 bits".into(),
+    }
+}
+
+/// That amounts are not those of whole nodes, where they are not.
+fn capped(snapshot: &Snapshot) -> String {
+    match snapshot.share {
+        Share::WHOLE => String::new(),
+        share => format!("; batches may use {share} of each node"),
     }
 }
 

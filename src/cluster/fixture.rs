@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::model::{
     CPU, Estimate, Expression, MEMORY, Node, NodeSelectorTerm, Operator, PODS, Placement, PodShape,
-    Range, Resources, Scaling, Snapshot, Taint, TaintEffect, Task, Toleration, Workers, exact,
+    Range, Resources, Scaling, Share, Snapshot, Taint, TaintEffect, Task, Toleration, Workers,
+    exact,
 };
 
 /// How many cases a test tries, unless the environment says more.
@@ -78,7 +79,7 @@ fn node(index: usize, random: &mut ChaCha8Rng) -> Node {
     node
 }
 
-/// Nodes, of which strangers hold a part, now and then more than there is.
+/// Nodes, of which strangers hold a part, now and then more than there is, and batches may not use all.
 pub(crate) fn snapshot(random: &mut ChaCha8Rng) -> Snapshot {
     let mut snapshot = Snapshot::default();
     for index in 0..random.random_range(0..=5) {
@@ -93,6 +94,13 @@ pub(crate) fn snapshot(random: &mut ChaCha8Rng) -> Snapshot {
         snapshot.nodes.push(Arc::new(node));
         snapshot.free.push(free);
         snapshot.holds.push(Vec::new());
+    }
+    if random.random_bool(0.3) {
+        let share = ["0.3", "0.5", "0.7", "0.99"][random.random_range(0..4)];
+        snapshot.share = Share::parse(share).expect("a share");
+        for (free, node) in snapshot.free.iter_mut().zip(&snapshot.nodes) {
+            snapshot.share.cap(free, &node.allocatable);
+        }
     }
     snapshot
 }

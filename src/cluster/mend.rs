@@ -39,7 +39,7 @@ pub(super) fn of_rules(snapshot: &Snapshot, task: &Task, smallest: &Size) -> Opt
             });
         }
     }
-    add_nodes(task, smallest, 0, true)
+    add_nodes(snapshot, task, smallest, 0, true)
 }
 
 /// Leaves out every mend without which the others are enough.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::mend::is_satisfiable;
 use super::modes::Size;
-use crate::model::{Fix, Resources, Snapshot, Task};
+use crate::model::{Fix, Resources, Snapshot, Task, host_port};
 
 /// Distinct free rooms of nodes, with the number of nodes that have them.
 struct Rooms<'a>(BTreeMap<&'a Resources, u64>);
@@ -62,7 +62,7 @@ pub(super) fn of_room(
         .flatten()
         .or_else(|| lower_one(task, smallest, &rooms))
         .or_else(|| lower_several(task, smallest, &rooms))
-        .or_else(|| add_nodes(task, smallest, fitting, false))
+        .or_else(|| add_nodes(snapshot, task, smallest, fitting, false))
 }
 
 /// The largest amount of one resource with which all pods fit; of several resources the one that gives up least.
@@ -175,7 +175,7 @@ fn effective(task: &Task, smallest: &Size, to: &[(&str, i64)]) -> Option<Resourc
 fn free_more(snapshot: &Snapshot, smallest: &Size, admitted: &[usize]) -> Option<Fix> {
     let mut best: Option<(f64, usize, Resources)> = None;
     for &node in admitted {
-        if !snapshot.nodes[node].allocatable.holds(&smallest.effective) {
+        if !snapshot.usable(node).holds(&smallest.effective) {
             continue;
         }
         let Some(more) = missing(&snapshot.free[node], &smallest.effective) else {
@@ -203,8 +203,20 @@ fn missing(room: &Resources, effective: &Resources) -> Option<Resources> {
 }
 
 /// Nodes that hold one pod each, for all pods that have no room yet.
-pub(super) fn add_nodes(task: &Task, smallest: &Size, fitting: u32, matching: bool) -> Option<Fix> {
+pub(super) fn add_nodes(
+    snapshot: &Snapshot,
+    task: &Task,
+    smallest: &Size,
+    fitting: u32,
+    matching: bool,
+) -> Option<Fix> {
     let needed = smallest.effective.iter().filter(|(_, needed)| *needed > 0);
+    // Nodes have host ports without listing them, and those are not shared out.
+    let listed = |name: &str| !host_port::is_host_port(name);
+    let needed = needed.map(|(name, needed)| match listed(name) {
+        true => (name, snapshot.share.whole_of(needed)),
+        false => (name, needed),
+    });
     is_satisfiable(&task.placement).then(|| Fix::AddNodes {
         count: smallest.pods.saturating_sub(fitting),
         room: needed.collect(),

@@ -61,7 +61,9 @@ fn applied((snapshot, task): &World, fix: &Fix) -> World {
                     price: exact(1),
                     read_bandwidth: None,
                 }));
-                snapshot.free.push(room.clone());
+                let mut free = room.clone();
+                snapshot.share.cap(&mut free, room);
+                snapshot.free.push(free);
                 snapshot.holds.push(Vec::new());
             }
         }

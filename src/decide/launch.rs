@@ -21,7 +21,7 @@ use crate::constraint;
 use crate::model::{Node, Resources};
 
 /// Writes that need no new plan: binds and releases of pods that still fit, deletes of what must not live on.
-pub fn settle(observed: &Observed, batches: &[Tracked]) -> Vec<Action> {
+pub fn settle(observed: &Observed, batches: &[Tracked], memory: &Memory) -> Vec<Action> {
     let mut actions = Vec::new();
     let mut room = Room::new(observed);
     for tracked in batches {
@@ -35,7 +35,8 @@ pub fn settle(observed: &Observed, batches: &[Tracked]) -> Vec<Action> {
         let held = verdict::must_stop(tracked, observed.now);
         for copy in &tracked.copies {
             actions.extend(spent(copy, observed.now).map(|pod| delete(pod, Reason::NodeRejected)));
-            if let Some(reason) = held.or(give_up(copy)) {
+            let refused = || is_refused(tracked, copy, memory, observed.now);
+            if let Some(reason) = held.or_else(|| give_up(copy)).or_else(refused) {
                 let live = copy.live().filter(|pod| !pod.terminating);
                 actions.extend(live.map(|pod| delete(pod, reason)));
             } else if copy.state == State::Starting {
@@ -83,6 +84,14 @@ fn give_up(copy: &Copy) -> Option<Reason> {
         State::Skipped { .. } => Some(Reason::DependencyFailed),
         _ => None,
     }
+}
+
+/// The API server has said that it will not have a pod of the attempt bound: all of them are given back, so that no gang
+/// holds a part, and the copy waits before it tries again.
+fn is_refused(tracked: &Tracked, copy: &Copy, memory: &Memory, now: Timestamp) -> Option<Reason> {
+    let refusal = memory.refusals.get(&tracked.copy_id(copy))?;
+    let stands = refusal.reason == Reason::PodRejected && refusal.until > now;
+    (copy.state == State::Starting && stands).then_some(Reason::PodRejected)
 }
 
 fn delete(pod: &Pod, reason: Reason) -> Action {
@@ -229,7 +238,7 @@ fn is_off(tracked: &Tracked, copy: &Copy, node: &str) -> bool {
 }
 
 /// What the nodes hold now: allocatable minus every pod that has not ended and is bound, has been made room for, or
-/// may be bound by kube-scheduler at any moment.
+/// may be bound by kube-scheduler at any moment; of what strangers leave at most the share of batches, minus our own.
 struct Room<'a> {
     nodes: HashMap<&'a str, (&'a Node, Resources)>,
 }
@@ -246,19 +255,13 @@ impl<'a> Room<'a> {
                 )
             })
             .collect();
-        for pod in observed.pods.iter().filter(|pod| !pod.is_finished()) {
-            let promised = pod.own.as_ref().filter(|own| own.is_released());
-            let promised = promised.map(|own| own.node.as_str());
-            let Some(name) = pod.holder().or(promised) else {
-                continue;
-            };
-            let overflows = nodes
-                .get_mut(name)
-                .is_some_and(|(_, free)| free.subtract(&pod.requests).is_err());
-            if overflows {
-                nodes.remove(name);
-            }
+        let live = || observed.pods.iter().filter(|pod| !pod.is_finished());
+        let (ours, strangers): (Vec<_>, Vec<_>) = live().partition(|pod| pod.own.is_some());
+        take_all(&mut nodes, &strangers);
+        for (node, free) in nodes.values_mut() {
+            observed.share.cap(free, &node.allocatable);
         }
+        take_all(&mut nodes, &ours);
         Self { nodes }
     }
 
@@ -282,5 +285,22 @@ impl<'a> Room<'a> {
             }
         }
         true
+    }
+}
+
+/// Takes the requests of these pods from what is free. A node whose sums overflow is no longer there.
+fn take_all(nodes: &mut HashMap<&str, (&Node, Resources)>, pods: &[&Arc<Pod>]) {
+    for pod in pods {
+        let promised = pod.own.as_ref().filter(|own| own.is_released());
+        let promised = promised.map(|own| own.node.as_str());
+        let Some(name) = pod.holder().or(promised) else {
+            continue;
+        };
+        let overflows = nodes
+            .get_mut(name)
+            .is_some_and(|(_, free)| free.subtract(&pod.requests).is_err());
+        if overflows {
+            nodes.remove(name);
+        }
     }
 }

@@ -98,7 +98,7 @@ pub async fn round<W: World>(
     let batches = track::track(&observed, memory);
     note_ended(world, &batches, memory);
 
-    let mut actions = launch::settle(&observed, &batches);
+    let mut actions = launch::settle(&observed, &batches, memory);
     let mut pace = act(world, memory, &observed, &batches, &actions).await; // I/O
     if pace != Pace::Again {
         plan::replan(world, &observed, &batches, memory).await; // CPU; every plan is verified in there
@@ -203,15 +203,18 @@ impl Memory {
         }
     }
 
-    /// Copies whose pods were all taken are refused no longer; of a gang one pod may be taken and another not.
+    /// Copies whose pods are all bound, or may be, are refused no longer; of a gang one pod may be bound and another not.
     fn welcome(&mut self, actions: &[Action], outcomes: &[Outcome]) {
-        let mut taken: BTreeMap<&CopyId, bool> = BTreeMap::new();
+        let mut bound: BTreeMap<&CopyId, bool> = BTreeMap::new();
         for (action, outcome) in actions.iter().zip(outcomes) {
-            if let Action::Create(create) = action {
-                *taken.entry(&create.copy).or_insert(true) &= *outcome == Outcome::Done;
-            }
+            let copy = match action {
+                Action::Bind(bind) => &bind.copy,
+                Action::Release(release) => &release.copy,
+                _ => continue,
+            };
+            *bound.entry(copy).or_insert(true) &= *outcome == Outcome::Done;
         }
-        for (copy, _) in taken.into_iter().filter(|(_, whole)| *whole) {
+        for (copy, _) in bound.into_iter().filter(|(_, whole)| *whole) {
             self.refusals.remove(copy);
         }
     }

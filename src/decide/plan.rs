@@ -72,7 +72,7 @@ pub async fn replan<W: World>(
 ) {
     let (groups, held) = groups(observed, batches, memory);
     let now = observed.now;
-    let mut snapshot = snapshot::take(&observed.nodes, &observed.pods, now);
+    let mut snapshot = snapshot::take(&observed.nodes, &observed.pods, now, observed.share);
     rest_nodes(&mut snapshot, batches, now);
     let fingerprint = fingerprint(
         (observed, memory),

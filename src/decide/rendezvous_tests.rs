@@ -11,6 +11,7 @@ use super::track::{Tracked, track};
 use super::world::Observed;
 use super::{Memory, rendezvous};
 use crate::cluster::pod::PredictedMillis;
+use crate::model::Share;
 
 /// A batch `demo` with a gang of three, the fields of the gang and of the pod spec as JSON.
 fn tracked(gang: Value, spec: Value) -> Tracked {
@@ -32,6 +33,7 @@ fn tracked(gang: Value, spec: Value) -> Tracked {
         nodes: Vec::new(),
         pods: Vec::new(),
         priorities: BTreeMap::new(),
+        share: Share::WHOLE,
     };
     track(&observed, &mut Memory::default()).remove(0)
 }

@@ -14,6 +14,7 @@ use super::world::Observed;
 use crate::api::{Reason, TaskBatch, TaskBatchStatus, TaskPhase, TaskStatus};
 use crate::cluster::pod;
 use crate::cluster::pod::Pod;
+use crate::model::Share;
 use serde_json::{Value, json};
 
 const BATCH: &str = "
@@ -73,6 +74,7 @@ fn tracked(batch: TaskBatch, pods: Vec<Arc<Pod>>) -> Tracked {
         nodes: Vec::new(),
         pods,
         priorities: BTreeMap::new(),
+        share: Share::WHOLE,
     };
     track(&observed, &mut Memory::default()).remove(0)
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::api::{Reason, TaskBatch, TaskBatchStatus};
 use crate::cluster::pod::Pod;
-use crate::model::{Algorithm, Earlier, Node, Problem, Solution};
+use crate::model::{Algorithm, Earlier, Node, Problem, Share, Solution};
 
 /// What a cluster holds at one moment. It must contain everything that earlier rounds wrote:
 /// a world waits for its caches, or adds what it wrote itself.
@@ -25,6 +25,8 @@ pub struct Observed {
     pub pods: Vec<Arc<Pod>>,
     /// Values of the priority classes, by name.
     pub priorities: BTreeMap<String, i32>,
+    /// The part of each node that batches may use together.
+    pub share: Share,
 }
 
 /// A write that a round asks for.

@@ -13,6 +13,7 @@ mod plan;
 mod problem;
 mod reason;
 mod resources;
+mod share;
 mod task;
 
 pub use earlier::{Earlier, EarlierTask, Place, Size};
@@ -24,6 +25,7 @@ pub use plan::{Assignment, Outcome, Plan, Solution, Unplaced, gap};
 pub use problem::{Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Run};
 pub use reason::Reason;
 pub use resources::{CPU, MEMORY, Overflow, PODS, Resources, is_extended};
+pub use share::Share;
 pub use task::{
     Algorithm, Batch, Binding, Estimate, Expression, Goal, NAME_FIELD, NodeSelectorTerm, Operator,
     Placement, PodShape, Range, Scaling, Task, Toleration, Unit, Workers,

@@ -1,9 +1,10 @@
 //! Nodes as the planner sees them, and what is free on them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Exact, Millis, Resources};
+use super::{Exact, Millis, Resources, Share};
 
 /// What a taint does to pods that do not tolerate it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,13 +67,27 @@ pub struct Hold {
 pub struct Snapshot {
     /// The nodes, by name.
     pub nodes: Vec<Arc<Node>>,
-    /// Allocatable minus what never ends (pods of strangers), node by node; may be negative.
+    /// Allocatable minus what never ends (pods of strangers), and at most what batches may use, node by node; may be
+    /// negative.
     pub free: Vec<Resources>,
     /// What our own pods hold besides, node by node.
     pub holds: Vec<Vec<Hold>>,
+    /// The part of each node that batches may use together.
+    pub share: Share,
 }
 
 impl Snapshot {
+    /// What batches may use of a node on which nothing else runs.
+    pub fn usable(&self, node: usize) -> Cow<'_, Resources> {
+        let allocatable = &self.nodes[node].allocatable;
+        if self.share == Share::WHOLE {
+            return Cow::Borrowed(allocatable);
+        }
+        let mut usable = allocatable.clone();
+        self.share.cap(&mut usable, allocatable);
+        Cow::Owned(usable)
+    }
+
     /// The index of the node of this name.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.nodes

@@ -16,7 +16,7 @@ use crate::cluster::ledger::{Key, Ledger, revision};
 use crate::cluster::pod::Pod;
 use crate::cluster::snapshot::node_of;
 use crate::decide::{ObjectId, Observed};
-use crate::model::{Node, Resources};
+use crate::model::{Node, Resources, Share};
 
 /// The stores, and the ledger of our own writes beside them.
 pub struct Caches {
@@ -30,6 +30,8 @@ pub struct Caches {
     written: Mutex<BTreeMap<Key, Arc<TaskBatch>>>,
     /// Labels that a node must have to be used.
     selector: BTreeMap<String, String>,
+    /// The part of each node that batches may use together.
+    share: Share,
     bell: Arc<Notify>,
     /// The watches; they end with the caches.
     _watches: JoinSet<()>,
@@ -58,13 +60,13 @@ pub enum Blind {
 }
 
 impl Caches {
-    /// Begins to watch. Only the nodes with all the labels of the selector are used, and only the batches
-    /// of the namespaces, where any are given. `since` is a resource version that the API server has reached:
+    /// Begins to watch. Only the nodes with all the labels of the selector are used, each up to this share, and only the
+    /// batches of the namespaces, where any are given. `since` is a resource version that the API server has reached:
     /// what is older is not believed.
     pub fn start(
         client: &Client,
         namespaces: &[String],
-        selector: BTreeMap<String, String>,
+        (selector, share): (BTreeMap<String, String>, Share),
         since: &str,
     ) -> Self {
         let bell = Arc::new(Notify::new());
@@ -86,6 +88,7 @@ impl Caches {
             ledger: Mutex::default(),
             written: Mutex::default(),
             selector,
+            share,
             bell,
             _watches: watches,
         }
@@ -163,6 +166,7 @@ impl Caches {
             nodes,
             pods,
             priorities: self.priorities(),
+            share: self.share,
         }
     }
 

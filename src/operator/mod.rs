@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::decide::{self, Memory};
+use crate::model::Share;
 use caches::Caches;
 use health::Health;
 use http::Pages;
@@ -77,6 +78,8 @@ pub struct Config {
     pub namespaces: Vec<String>,
     /// Labels that a node must have to be used.
     pub node_selector: BTreeMap<String, String>,
+    /// The part of each node that batches may use together.
+    pub max_share: Share,
 }
 
 /// Why the operator ended otherwise than asked.
@@ -132,7 +135,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let caches = Caches::start(
         &clients.cluster,
         &config.namespaces,
-        config.node_selector.clone(),
+        (config.node_selector.clone(), config.max_share),
         term.version(),
     );
     let live = Live {

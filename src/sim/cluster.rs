@@ -14,7 +14,7 @@ use super::queue::Queue;
 use crate::api::TaskBatch;
 use crate::cluster::pod::{self, Pod};
 use crate::decide::{Action, ObjectId};
-use crate::model::{Millis, Node};
+use crate::model::{Millis, Node, Share};
 
 /// `(namespace, name)`.
 pub(super) type Key = (String, String);
@@ -38,6 +38,8 @@ pub struct Options {
     pub iterations: u64,
     /// Values of the priority classes, by name.
     pub priorities: BTreeMap<String, i32>,
+    /// The part of each node that batches may use together.
+    pub share: Share,
     /// What goes wrong.
     pub faults: Faults,
 }
@@ -54,6 +56,7 @@ impl Default for Options {
             whole_seconds: false,
             iterations: 1000,
             priorities: BTreeMap::new(),
+            share: Share::WHOLE,
             faults: Faults::default(),
         }
     }

@@ -14,7 +14,7 @@ use super::history::{Happening, Observer};
 use super::invariants::Invariants;
 use super::run::{End, Ran, run};
 use crate::decide::{Action, Fact, Memory};
-use crate::model::Millis;
+use crate::model::{Millis, Share};
 
 const MINUTE: Millis = 60_000;
 /// Long enough for every backoff and every loss.
@@ -62,7 +62,7 @@ impl Dice {
         }
     }
 
-    /// Tasks that fit the first node, were it empty.
+    /// Tasks that fit what batches may use of the first node, were it empty.
     fn batch(&mut self, name: &str) -> Value {
         let tasks: Vec<Value> = (0..self.number(1, 3))
             .map(|index| self.task(index))
@@ -98,7 +98,10 @@ impl Dice {
     }
 
     pub(super) fn world(&mut self, seed: u64, faults: Faults) -> Cluster {
+        let is_shared = self.happens(0.2);
+        let half = Share::parse("0.5").unwrap_or_default();
         let mut cluster = Cluster::new(Options {
+            share: if is_shared { half } else { Share::WHOLE },
             seed,
             scheduling: Millis::from(self.number(0, 2000)),
             startup: Millis::from(self.number(0, 3000)),
@@ -107,7 +110,8 @@ impl Dice {
             faults,
             ..Options::default()
         });
-        cluster.set_node(node("n0", 4, 2));
+        let times = if is_shared { 2 } else { 1 };
+        cluster.set_node(node("n0", 4 * times, 2 * times));
         for index in 1..=self.number(0, 3) {
             cluster.set_node(node(
                 &format!("n{index}"),
@@ -188,7 +192,7 @@ fn brief(action: &Action) -> String {
 
 /// What is wrong after a run.
 pub(super) fn wrong(seed: u64, cluster: &mut Cluster) -> (Ran, Vec<String>) {
-    let mut invariants = Invariants::default();
+    let mut invariants = Invariants::with_share(cluster.options.share);
     let mut trace = Trace(std::env::var_os("SIM_TRACE").is_some());
     let ran = run(
         cluster,

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::cluster::Cluster;
+use super::halves::Halves;
 use super::history::{Happening, Observer};
 use crate::api::{Phase, TaskBatch};
 use crate::cluster::pod::{OwnPod, Pod, PodPhase};
-use crate::model::{Millis, Node, Resources};
+use crate::model::{Millis, Node, Resources, Share};
 
 /// One worker of one copy of a task: (uid of the batch, task, copy, worker).
 type Worker = (String, String, u32, u32);
@@ -15,6 +16,8 @@ type Worker = (String, String, u32, u32);
 /// Watches a run and keeps a list of what must not have happened.
 #[derive(Clone, Debug, Default)]
 pub struct Invariants {
+    /// The part of each node that the pods of batches may use together.
+    share: Share,
     nodes: BTreeMap<String, Arc<Node>>,
     /// The nodes as the operator has seen them.
     seen_nodes: BTreeMap<String, Arc<Node>>,
@@ -29,10 +32,19 @@ pub struct Invariants {
     done: BTreeSet<(String, String, u32)>,
     /// Whether what comes next was asked for when less was known.
     is_late: bool,
+    halves: Halves,
     violations: Vec<String>,
 }
 
 impl Invariants {
+    /// For a cluster in which batches may use this part of each node together.
+    pub fn with_share(share: Share) -> Self {
+        Self {
+            share,
+            ..Self::default()
+        }
+    }
+
     /// What happened and must not, with its virtual time in ms.
     pub fn violations(&self) -> &[String] {
         &self.violations
@@ -85,7 +97,7 @@ impl Invariants {
                         at,
                         format!("{} is created although {twin} of its copy lives", pod.key()),
                     );
-                } else if twin.phase == PodPhase::Succeeded {
+                } else if self.has_succeeded(&twin) {
                     let twin = twin.key();
                     self.violated(
                         at,
@@ -104,6 +116,19 @@ impl Invariants {
             }
         }
         self.pods.insert(pod.uid.clone(), pod.clone());
+    }
+
+    /// Whether the attempt of this pod has ended well: of a gang all its workers.
+    fn has_succeeded(&self, pod: &Pod) -> bool {
+        let Some(own) = &pod.own else { return false };
+        let is_done = |other: &&Arc<Pod>| {
+            let same = other.own.as_ref().is_some_and(|other| {
+                let of = (&other.batch_uid, &other.task, other.copy, other.attempt);
+                of == (&own.batch_uid, &own.task, own.copy, own.attempt)
+            });
+            same && other.phase == PodPhase::Succeeded
+        };
+        self.pods.values().filter(is_done).count() >= own.workers.max(1) as usize
     }
 
     fn twins(&self, own: &OwnPod) -> Vec<Arc<Pod>> {
@@ -172,15 +197,22 @@ impl Invariants {
 
     /// The first resource among those wanted of which the node has not enough for all that the operator knows of.
     fn overfull(&self, node: &Node, wanted: &Resources) -> Option<String> {
-        let mut used = Resources::default();
+        let (mut used, mut ours) = (Resources::default(), Resources::default());
         for pod in self.pods.values() {
             let here = pod.node.as_deref() == Some(node.name.as_str()) && !pod.is_finished();
             let is_known = self.known.contains(&pod.uid) && !self.is_late;
             if here && (pod.own.is_some() || is_known) {
                 used.add(&pod.requests).ok()?;
             }
+            if here && pod.own.is_some() {
+                ours.add(&pod.requests).ok()?;
+            }
         }
-        let over = |name: &str| used.get(name) > node.allocatable.room(name);
+        let over = |name: &str| {
+            let all = node.allocatable.room(name);
+            let is_listed = node.allocatable.contains(name);
+            used.get(name) > all || (is_listed && ours.get(name) > self.share.of(all))
+        };
         wanted
             .iter()
             .find(|(name, amount)| *amount > 0 && over(name))
@@ -234,6 +266,12 @@ impl Observer for Invariants {
             | Happening::Crashed => {}
         }
         self.is_late = matches!(happening, Happening::LateWrite);
+    }
+
+    fn passes(&mut self, from: Millis, to: Millis) {
+        for half in self.halves.pass(self.pods.values(), (from, to)) {
+            self.violated(to, half);
+        }
     }
 }
 

@@ -1,17 +1,26 @@
 //! The invariants are told when they are broken.
 
+use serde_json::json;
+
 use super::cluster::Cluster;
 use super::edit::Edit;
 use super::faults::Faults;
-use super::fixture::{act, cluster, delete, place, stranger};
+use super::fixture::{act, bind, cluster, create, delete, place, stranger};
+use super::halves::BOUND;
 use super::history::{Happening, Observer};
 use super::invariants::Invariants;
 use super::run::poll_once;
 use crate::decide::{Action, Outcome, World};
+use crate::model::Share;
 
 /// What is found wrong with the history so far.
 fn found(cluster: &mut Cluster) -> String {
-    let mut invariants = Invariants::default();
+    found_with(cluster, Share::WHOLE)
+}
+
+/// The same where batches may use this share of each node.
+fn found_with(cluster: &mut Cluster, share: Share) -> String {
+    let mut invariants = Invariants::with_share(share);
     let nodes = |happening: &Happening| matches!(happening, Happening::NodeSet(_));
     for (at, happening) in cluster.take_history() {
         invariants.happened(at, &happening);
@@ -50,6 +59,39 @@ fn a_binding_beyond_what_the_node_has_is_told_if_the_operator_could_know() {
         }
         place(&mut cluster, "p", 2, 5000);
         assert_eq!(found(&mut cluster).contains("lacks cpu"), wanted);
+    }
+}
+
+#[test]
+fn a_binding_beyond_the_share_of_batches_is_told() {
+    for (share, wanted) in [("0.5", false), ("0.49", true)] {
+        let mut cluster = cluster(Faults::default());
+        place(&mut cluster, "p", 2, 5000);
+        let share = Share::parse(share).expect("a share");
+        let told = found_with(&mut cluster, share);
+        assert_eq!(told.contains("lacks cpu"), wanted, "{told}");
+    }
+}
+
+#[test]
+fn a_gang_that_holds_a_part_for_too_long_is_told() {
+    for (until, wanted) in [(BOUND, false), (BOUND + 1, true)] {
+        let mut cluster = cluster(Faults::default());
+        let mut worker = create(&cluster, "half", json!({"cpu": "1"}), 5000);
+        worker.manifest["metadata"]["annotations"]["taskbatch.dev/workers"] = json!("2");
+        let done = Some(Outcome::Done);
+        assert_eq!(act(&mut cluster, Action::Create(worker)), done);
+        let half = bind(&cluster, "half");
+        assert_eq!(act(&mut cluster, Action::Bind(half)), done);
+        let mut invariants = Invariants::default();
+        for (at, happening) in cluster.take_history() {
+            invariants.happened(at, &happening);
+        }
+        invariants.passes(0, 1000);
+        invariants.passes(1000, until);
+        let told = invariants.violations().join("\n");
+        let words = "attempt 0 of copy 0 of t holds room for 1 of 2 workers since 0 ms";
+        assert_eq!(told.contains(words), wanted, "{told}");
     }
 }
 

@@ -12,12 +12,14 @@
 //! run      the loop                                        search   the search, by iterations and not by time
 //! history  what happened, for observers                    invariants  what must never happen
 //! faults   what goes wrong, by seed                        chance   luck that depends on seed and name alone
+//! halves   gangs that hold room for a part
 //! ```
 
 mod chance;
 mod cluster;
 mod edit;
 mod faults;
+mod halves;
 mod history;
 mod invariants;
 mod kubelet;
@@ -31,6 +33,8 @@ mod writes;
 
 #[cfg(test)]
 mod cluster_tests;
+#[cfg(test)]
+mod examples_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]

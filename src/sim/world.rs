@@ -39,6 +39,7 @@ impl World for Cluster {
             nodes: self.seen_nodes.clone(),
             pods: of_interest.cloned().collect(),
             priorities: self.options.priorities.clone(),
+            share: self.options.share,
         })
     }
 

@@ -44,6 +44,10 @@ impl Cluster {
                 copy: create.copy.clone(),
                 message: format!("pods {:?} is forbidden: exceeded quota", create.name),
             },
+            Action::Bind(bind) if self.strikes(refused, "binding refused") => Outcome::Refused {
+                copy: bind.copy.clone(),
+                message: format!("pods {:?} is forbidden: not there", bind.pod.name),
+            },
             _ => self.perform(action),
         };
         if self.strikes(reply, "reply lost") {

@@ -28,6 +28,7 @@ pub(crate) const TESTS: &[Test] = tests![
     pods_of_kube_scheduler_are_counted,
     two_batches_share_the_nodes,
     stages_run_one_after_the_other,
+    stages_that_wait_for_each_other_in_a_circle_are_named,
     a_gang_starts_as_a_whole,
 ];
 
@@ -457,6 +458,25 @@ async fn stages_run_one_after_the_other(sandbox: Sandbox) -> Result<()> {
         );
     }
     Ok(())
+}
+
+async fn stages_that_wait_for_each_other_in_a_circle_are_named(sandbox: Sandbox) -> Result<()> {
+    let _operator = operator(&sandbox).await?;
+    let batch = Manifest::new("")
+        .task("outside", "dependsOn: [a]", &[])
+        .task("a", "dependsOn: [b]", &[])
+        .task("b", "dependsOn: [outside-too, c]", &[])
+        .task("outside-too", "", &[])
+        .task("c", "dependsOn: [a]", &[]);
+    sandbox.apply(&batch.yaml()).await?.ok()?;
+    let rejected = in_phase(&sandbox, "demo", Phase::Rejected).await?;
+    let mut conditions = rejected.conditions.iter();
+    let accepted = conditions.find(|one| one.type_ == "Accepted");
+    let accepted = accepted.context("no condition")?;
+    ensure!(accepted.status == "False" && accepted.reason == "InvalidSpec");
+    let words = "dependsOn goes in a circle: a -> b -> c -> a";
+    ensure!(accepted.message.contains(words), "{accepted:?}");
+    no_pods(&sandbox).await
 }
 
 async fn a_gang_starts_as_a_whole(sandbox: Sandbox) -> Result<()> {

@@ -9,9 +9,11 @@ mod bench;
 mod chart_tests;
 mod crash_tests;
 mod delegate_tests;
+mod example_tests;
 mod fault_tests;
 mod fence_tests;
 mod flavor_tests;
+mod gang_fault_tests;
 mod gang_tests;
 mod harness;
 mod harness_tests;
@@ -22,6 +24,7 @@ mod refusal_tests;
 mod returned_tests;
 mod scenario;
 mod serve;
+mod share_tests;
 mod sharing_tests;
 mod worker;
 
@@ -41,15 +44,18 @@ fn main() -> anyhow::Result<ExitCode> {
         chart_tests::TESTS,
         crash_tests::TESTS,
         delegate_tests::TESTS,
+        example_tests::TESTS,
         fault_tests::TESTS,
         fence_tests::TESTS,
         flavor_tests::TESTS,
+        gang_fault_tests::TESTS,
         gang_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
         planted_tests::TESTS,
         refusal_tests::TESTS,
         returned_tests::TESTS,
+        share_tests::TESTS,
         sharing_tests::TESTS,
     ]
     .concat();

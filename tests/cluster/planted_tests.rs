@@ -10,7 +10,7 @@ use kube::{Api, Client, Config, ResourceExt};
 use serde_json::{Value, json};
 use taskbatch::api::{TaskBatch, annotation, label};
 
-use crate::harness::{Checker, Kill, Proxy, Sandbox, Test, eventually, seconds};
+use crate::harness::{Checker, GANG_BOUND, Kill, Proxy, Sandbox, Test, eventually, seconds};
 use crate::scenario::SCENARIOS;
 use crate::tests;
 
@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_delete_that_could_hit_another_is_told,
     a_chatty_operator_is_told,
     what_is_left_behind_is_told,
+    a_gang_that_is_bound_by_half_is_told,
     a_reply_is_lost_and_an_operator_killed_as_told,
 ];
 
@@ -69,11 +70,17 @@ impl Bad {
 
     /// Creates a pod of one copy of the batch, with so many CPUs.
     async fn create(&self, name: &str, copy: &str, cpu: &str) -> Result<Pod> {
+        self.worker(name, (copy, "0", 1), cpu).await
+    }
+
+    /// The same of a worker of a gang: copy, rank, and how many there are.
+    async fn worker(&self, name: &str, which: (&str, &str, u32), cpu: &str) -> Result<Pod> {
+        let (copy, rank, workers) = which;
         let pod = json!({
             "metadata": {
                 "name": name,
-                "labels": {label::BATCH: "demo", label::TASK: "one", label::COPY: copy, label::WORKER: "0"},
-                "annotations": {annotation::NODE: self.nodes[0], "taskbatch.dev/test-run-for": "200ms"},
+                "labels": {label::BATCH: "demo", label::TASK: "one", label::COPY: copy, label::ATTEMPT: "0", label::WORKER: rank},
+                "annotations": {annotation::NODE: self.nodes[0], "taskbatch.dev/test-run-for": if workers > 1 { "1h" } else { "200ms" }},
                 "ownerReferences": [{
                     "apiVersion": "taskbatch.dev/v1alpha1", "kind": "TaskBatch", "controller": true,
                     "name": "demo", "uid": self.batch.uid(),
@@ -81,7 +88,10 @@ impl Bad {
             },
             "spec": {
                 "schedulerName": "taskbatch", "restartPolicy": "Never",
-                "containers": [{"name": "main", "image": "i", "resources": {"requests": {"cpu": cpu}}}],
+                "containers": [{
+                    "name": "main", "image": "i", "resources": {"requests": {"cpu": cpu}},
+                    "env": [{"name": "TASKBATCH_WORKERS", "value": workers.to_string()}],
+                }],
             },
         });
         let pod: Pod = serde_json::from_value(pod)?;
@@ -259,6 +269,31 @@ async fn what_is_left_behind_is_told(sandbox: Sandbox) -> Result<()> {
     ensure!(bad.checker.look(|noted| noted.books.pods_of(&uid)) == ["p"]);
     let ended = bad.checker.look(|noted| SCENARIOS[0].is_ended(noted, &uid));
     ensure!(ended.is_err(), "nothing has ended");
+    Ok(())
+}
+
+/// Of two gangs each holds half; one of them gives it back in time.
+async fn a_gang_that_is_bound_by_half_is_told(sandbox: Sandbox) -> Result<()> {
+    let bad = Bad::start(&sandbox).await?;
+    let mut halves = Vec::new();
+    for copy in ["0", "1"] {
+        for rank in ["0", "1"] {
+            let name = format!("p-{copy}-{rank}");
+            let pod = bad.worker(&name, (copy, rank, 2), "1").await?;
+            if rank == "0" {
+                ensure!(bad.bind(&pod, &bad.nodes[0]).await?);
+                halves.push(pod);
+            }
+        }
+    }
+    tokio::time::sleep(GANG_BOUND / 2).await;
+    bad.delete(&halves[0]).await?;
+    bad.is_well().await.context("it is not too late yet")?;
+    tokio::time::sleep(GANG_BOUND / 2).await;
+    let words = "attempt 0 of copy 1 of one held room for a part of its 2 workers";
+    bad.is_told(words).await?;
+    let said = bad.is_well().await.err().context("nothing")?;
+    ensure!(!format!("{said:#}").contains("copy 0"), "{said:#}");
     Ok(())
 }
 

@@ -22,7 +22,7 @@ struct Wrong {
 
 const GOOD: &str = "resources: {cpu: {min: 1, max: 4, step: 1}, nvidia.com/gpu: {min: 1, max: 2}}\nestimate: {read: 1s, process: 5m, scaling: {type: Linear}}";
 
-const WRONG: [Wrong; 17] = [
+const WRONG: [Wrong; 18] = [
     Wrong {
         from: "cpu: {min: 1,",
         to: "cpu: {min: 8,",
@@ -112,6 +112,11 @@ const WRONG: [Wrong; 17] = [
         from: "- name: work",
         to: "- name: work\n    count: 10001",
         words: &["spec.tasks[0].count", "10001", "10000"],
+    },
+    Wrong {
+        from: "- name: work",
+        to: "- name: work\n    dependsOn: [nobody]",
+        words: &["spec.tasks", "is no task of this batch"],
     },
     Wrong {
         from: "tasks:\n",

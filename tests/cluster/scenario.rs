@@ -75,10 +75,25 @@ const STOPPED: Scenario = Scenario {
     least_writes: 9,
 };
 
+/// Two gangs of which only one has room at a time.
+const GANGS: Scenario = Scenario {
+    name: "gangs",
+    manifest: || {
+        let gangs = "count: 2\ngang: {workers: {min: 3}}\nresources: {cpu: {min: 1}}";
+        Manifest::new("").task("gangs", gangs, QUICK)
+    },
+    copies: 2,
+    failures: 0,
+    is_stopped: false,
+    expires: false,
+    // The Service, creates and binds of six pods, and a status.
+    least_writes: 14,
+};
+
 const QUICK: &[(&str, &str)] = &[("run-for", "100ms")];
 
 /// All of them.
-pub(crate) const SCENARIOS: [Scenario; 3] = [RETRIES, STAGES, STOPPED];
+pub(crate) const SCENARIOS: [Scenario; 4] = [RETRIES, STAGES, STOPPED, GANGS];
 
 impl Scenario {
     /// The batch, under this name.

@@ -14,7 +14,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_taskbatch");
 /// The image that the chart asks for when no value says otherwise.
 const OPERATOR: &str = concat!("docker.io/taskbatch/taskbatch:", env!("CARGO_PKG_VERSION"));
 /// What a shell needs to compute something.
-const APPLETS: [&str; 8] = ["sh", "awk", "cat", "dd", "echo", "sleep", "test", "true"];
+const APPLETS: [&str; 10] = [
+    "sh", "[", "awk", "cat", "dd", "echo", "nc", "sleep", "test", "true",
+];
 
 /// An image under construction: one layer of files, and how it is run.
 pub(crate) struct Image {

@@ -10,6 +10,7 @@ mod batch;
 mod batch_tests;
 mod cgroup;
 mod end_tests;
+mod gang_tests;
 mod ground;
 #[path = "../cluster/harness/mod.rs"]
 #[allow(
@@ -20,6 +21,7 @@ mod ground;
 mod harness;
 mod image;
 mod memory_tests;
+mod names;
 mod node;
 mod operator_tests;
 mod process;
@@ -65,6 +67,7 @@ fn main() -> Result<ExitCode> {
     let steps = [
         operator_tests::STEPS,
         batch_tests::STEPS,
+        gang_tests::STEPS,
         memory_tests::STEPS,
         rejection_tests::STEPS,
         // The last ones take away what the others need.

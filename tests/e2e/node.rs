@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::harness::{Process, eventually, seconds};
 use crate::image::run;
+use crate::names;
 
 /// The name of the node; the token of its kubelet is good for no other.
 pub(crate) const NAME: &str = "node";
@@ -119,6 +120,8 @@ fn kubelet_settings(place: &Place) -> serde_json::Value {
         "podLogsDir": place.pod_logs(),
         "volumePluginDir": place.state("volume-plugins"),
         "resolvConf": "",
+        "clusterDNS": [NODE_ADDRESS],
+        "clusterDomain": names::DOMAIN,
         "address": NODE_ADDRESS,
         "healthzPort": 0,
         "authentication": {"anonymous": {"enabled": true}, "webhook": {"enabled": false}},

@@ -14,7 +14,8 @@ use crate::cgroup::Cgroups;
 use crate::harness::{
     ControlPlane, KUBELET, Process, Purpose, Sandbox, Setup, eventually, seconds,
 };
-use crate::node::{self, NAME, Place, Runtime, SERVICE_ADDRESS};
+use crate::names::Names;
+use crate::node::{self, NAME, NODE_ADDRESS, Place, Runtime, SERVICE_ADDRESS};
 use crate::{image, process};
 
 /// The namespace that the chart is installed in.
@@ -30,6 +31,7 @@ pub(crate) struct Rig {
     pub(crate) before: BTreeSet<String>,
     /// The namespaces of the tests.
     pub(crate) namespaces: Mutex<BTreeSet<String>>,
+    _names: Names,
     _kubelet: Process,
     _runtime: Runtime,
 }
@@ -56,6 +58,7 @@ impl Rig {
         );
         let (runtime, cluster) = (runtime?, cluster?);
         std::fs::remove_dir_all(&images)?;
+        let names = Names::start(NODE_ADDRESS, cluster.client().clone()).await?;
         let kubelet = node::kubelet(
             &place,
             &cluster.program("kubelet"),
@@ -72,6 +75,7 @@ impl Rig {
             cgroups,
             before,
             namespaces: Mutex::default(),
+            _names: names,
             _kubelet: kubelet,
             _runtime: runtime,
         };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use taskbatch::cluster::{node, placement, pod, snapshot};
 use taskbatch::constraint::{self, Rejection};
 use taskbatch::model::host_port::is_host_port;
-use taskbatch::model::{Resources, TaintEffect};
+use taskbatch::model::{Resources, Share, TaintEffect};
 
 use super::cases;
 use super::dice::Dice;
@@ -87,7 +87,12 @@ fn verdict(mut question: Value) -> Verdict {
     let pod: Pod = read(question["pod"].take());
     let placement = placement::read(pod.spec.as_ref().expect("a spec"));
     let requests = pod::read(&pod).expect("a pod").requests;
-    let taken = snapshot::take(std::slice::from_ref(&node), &others, Timestamp::UNIX_EPOCH);
+    let taken = snapshot::take(
+        std::slice::from_ref(&node),
+        &others,
+        Timestamp::UNIX_EPOCH,
+        Share::WHOLE,
+    );
     let mut found = Verdict::default();
     for rejection in constraint::rejections(&placement, &node) {
         let name = match rejection {

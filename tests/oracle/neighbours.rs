@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use taskbatch::cluster::{node, pod};
 use taskbatch::decide::Observed;
 use taskbatch::decide::neighbours::Neighbours;
+use taskbatch::model::Share;
 
 use super::cases;
 use super::dice::Dice;
@@ -128,6 +129,7 @@ fn off(question: &Value) -> BTreeSet<String> {
             .map(|it| Arc::new(pod::read(&it).expect("a pod")))
             .collect(),
         priorities: Default::default(),
+        share: Share::WHOLE,
     };
     let meta = json!({"labels": question["pod"]["metadata"]["labels"]});
     let task = json!({"name": "t", "template": {"metadata": meta, "spec": {"containers": []}}});

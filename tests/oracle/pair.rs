@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use taskbatch::cluster::{node, pod, snapshot};
-use taskbatch::model::Resources;
+use taskbatch::model::{Resources, Share};
 
 use super::dice::{Dice, MOST, written};
 use super::rules;
@@ -127,7 +127,12 @@ fn free(node: &Value, others: &[Value]) -> Resources {
             )
         })
         .collect();
-    let found = snapshot::take(&[Arc::new(node)], &pods, Timestamp::UNIX_EPOCH);
+    let found = snapshot::take(
+        &[Arc::new(node)],
+        &pods,
+        Timestamp::UNIX_EPOCH,
+        Share::WHOLE,
+    );
     found.free.into_iter().next().unwrap_or_default()
 }
 

@@ -1,8 +1,10 @@
 //! `taskbatch plan` and the small commands, through the program itself, without any cluster.
 
+mod examples;
 mod faults;
 mod formats;
 mod from;
+mod pipelines;
 mod plans;
 mod program;
 mod rules;

@@ -30,6 +30,7 @@ impl World {
                 free: nodes.iter().map(|node| node.allocatable.clone()).collect(),
                 holds: vec![Vec::new(); nodes.len()],
                 nodes: nodes.into_iter().map(Arc::new).collect(),
+                ..Snapshot::default()
             },
             batch: Batch {
                 key: "bench/batch".into(),

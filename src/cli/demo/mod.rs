@@ -13,11 +13,12 @@ use serde::de::DeserializeOwned;
 
 use super::gantt::Screen;
 use super::manifest::{self, Paths};
+use super::number::share;
 use super::{Error, Exit, svg};
 use crate::api::TaskBatch;
 use crate::cluster::node;
 use crate::decide::Memory;
-use crate::model::{Millis, Node};
+use crate::model::{Millis, Node, Share};
 use crate::sim::{Cluster, End, Faults, Options, run};
 use narrator::Narrator;
 use pace::Pace;
@@ -51,6 +52,9 @@ pub struct DemoArgs {
     /// How far actual lengths scatter around the expected ones; 0: not at all
     #[arg(long, value_name = "SIGMA", default_value_t = 0.05, value_parser = pace::factor)]
     noise: f64,
+    /// The share of each node that the pods of all batches may request together
+    #[arg(long, value_name = "SHARE", default_value_t, value_parser = share)]
+    max_share: Share,
     /// Where to write the picture of the first plan
     #[arg(long, value_name = "FILE")]
     svg: Option<String>,
@@ -124,6 +128,7 @@ fn cluster(args: &DemoArgs, batches: Vec<TaskBatch>, nodes: Vec<Node>) -> Cluste
         startup: SECOND,
         stop: SECOND,
         iterations: ITERATIONS,
+        share: args.max_share,
         faults: Faults {
             noise: args.noise,
             ..Faults::default()
@@ -151,6 +156,7 @@ mod tests {
             speed: Some(0.0),
             seed: Some(3),
             noise: 0.1,
+            max_share: Share::WHOLE,
             svg: None,
         };
         let (batches, nodes) = read(&args).expect("the demo's own manifests");

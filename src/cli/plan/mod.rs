@@ -1,6 +1,7 @@
 //! `taskbatch plan`: plans batches without a cluster.
 
 mod convergence;
+mod critical;
 mod document;
 mod earlier;
 mod progress;
@@ -15,10 +16,11 @@ use clap::{ArgGroup, Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::manifest::{self, Input, Paths};
+use super::number::share;
 use super::{Error, Exit, chart, gantt, print, svg};
 use crate::cluster::compile::{self, Request};
 use crate::cluster::snapshot;
-use crate::model::{Algorithm, Goal, Problem, Solution};
+use crate::model::{Algorithm, Goal, Problem, Share, Solution};
 use crate::solver::{self, Budget, Improvement};
 use crate::verify;
 use convergence::Convergence;
@@ -57,6 +59,9 @@ pub struct PlanArgs {
     /// Threads of the search; default: one for each core
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// The share of each node that the pods of all batches may request together, as the operator is told it
+    #[arg(long, value_name = "SHARE", default_value_t, value_parser = share)]
+    max_share: Share,
     /// The moment of the plan, RFC 3339, for pods of batches that end; default: now
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
@@ -100,7 +105,7 @@ pub fn plan(args: &PlanArgs) -> Result<Exit, Error> {
     for note in &settings.notes {
         eprintln!("note: {note}");
     }
-    let problem = compile(&input, &settings, args.now.unwrap_or_else(Timestamp::now));
+    let problem = compile(&input, &settings, args);
     let (solution, elapsed) = search(&problem, &settings, args.verbose)?;
     verify::check(&problem, &solution).map_err(|violations| {
         let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
@@ -129,8 +134,9 @@ fn delegated(input: &Input) -> Delegated<'_> {
         .collect()
 }
 
-fn compile(input: &Input, settings: &Settings, now: Timestamp) -> Problem {
-    let snapshot = snapshot::take(&input.nodes, &input.pods, now);
+fn compile(input: &Input, settings: &Settings, args: &PlanArgs) -> Problem {
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let snapshot = snapshot::take(&input.nodes, &input.pods, now, args.max_share);
     let mut requests = Vec::new();
     for manifest in &input.batches {
         for (task, meant) in manifest.batch.tasks.iter().enumerate() {

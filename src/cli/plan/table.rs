@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use super::critical;
 use crate::cli::manifest::Input;
 use crate::cli::number::{gap, objective, seconds};
 use crate::cli::wording::found;
@@ -66,7 +67,14 @@ impl Table<'_> {
             solution.seed,
             solution.iterations,
             self.elapsed.as_secs_f64(),
-        )
+        )?;
+        match critical::path(self.problem, solution) {
+            Some((names, length)) => {
+                let path = names.join(" -> ");
+                writeln!(out, "critical path: {path}, {}", seconds(length))
+            }
+            None => Ok(()),
+        }
     }
 
     fn used_nodes(&self) -> usize {

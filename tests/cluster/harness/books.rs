@@ -11,6 +11,7 @@ use taskbatch::api::label;
 
 use super::admission::{self, Amounts};
 use super::audit::Write;
+use super::gangs::Gangs;
 
 /// One worker of one copy of a task: (uid of the batch, task, copy, worker).
 type Worker = (String, String, String, String);
@@ -31,6 +32,7 @@ pub(crate) struct Books {
     bindings: BTreeMap<String, String>,
     /// Writes of each sender, leases aside.
     writes: BTreeMap<String, Vec<Write>>,
+    pub(crate) gangs: Gangs,
     wrong: Vec<(String, String)>,
 }
 
@@ -81,6 +83,7 @@ impl Books {
     pub(crate) fn pod(&mut self, pod: &Pod) -> Result<()> {
         let uid = pod.uid().unwrap_or_default();
         let seen = Seen::of(pod)?;
+        self.gangs.pod(pod);
         if let Some(worker) = &seen.worker {
             if !self.pods.contains_key(&uid) {
                 self.is_alone(worker, &seen);
@@ -104,6 +107,7 @@ impl Books {
             self.count_busy(uid);
         }
         self.pods.remove(uid);
+        self.gangs.gone(uid);
     }
 
     /// Whether the kubelets have anything to do for the batch of this pod has perhaps changed.
@@ -128,12 +132,17 @@ impl Books {
 
     /// How long the kubelets had something to do for a batch in this stretch: that is not the operator's time.
     pub(crate) fn busy(&self, batch_uid: &str, from: Instant, to: Instant) -> Duration {
-        let times = self.busy.get(batch_uid).into_iter().flatten();
+        let times = self.busy_times(batch_uid).iter();
         let within = times.map(|(first, last)| {
             let (first, last) = ((*first).max(from), last.unwrap_or(to).min(to));
             last.saturating_duration_since(first)
         });
         within.sum()
+    }
+
+    /// When the kubelets had something to do for a batch: first and last moments, in order.
+    pub(crate) fn busy_times(&self, batch_uid: &str) -> &[(Instant, Option<Instant>)] {
+        self.busy.get(batch_uid).map_or(&[], Vec::as_slice)
     }
 
     /// The uids of the pods that are there.
@@ -265,7 +274,8 @@ impl Books {
     /// What must not have happened in this namespace.
     pub(crate) fn wrong(&self, namespace: &str) -> Vec<String> {
         let here = self.wrong.iter().filter(|(of, _)| of == namespace);
-        here.map(|(_, what)| what.clone()).collect()
+        let told = here.map(|(_, what)| what.clone());
+        told.chain(self.gangs.halves(namespace)).collect()
     }
 
     /// The writes of a sender, leases aside.
@@ -277,7 +287,8 @@ impl Books {
     pub(crate) fn tally(&self, batch_uid: &str) -> BTreeMap<(String, String), Tally> {
         let mut found: BTreeMap<(String, String), Tally> = BTreeMap::new();
         for ((uid, task, copy, worker), runs) in &self.runs {
-            if uid != batch_uid || worker != "0" {
+            // Only workers of gangs have a rank.
+            if uid != batch_uid || !matches!(worker.as_str(), "" | "0") {
                 continue;
             }
             let tally = found.entry((task.clone(), copy.clone())).or_default();

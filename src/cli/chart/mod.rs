@@ -1,10 +1,15 @@
 //! A plan as a picture of nodes over time, before it is drawn: [`gantt`](super::gantt) draws it with
 //! characters, [`svg`](super::svg) with vectors.
 
-use std::collections::HashMap;
+mod links;
+mod pack;
+
+use std::collections::{BTreeMap, HashMap};
 
 use super::wording::{proof, requests, size, summary};
-use crate::model::{Assignment, Millis, Mode, PODS, Problem, Resources, Solution};
+use crate::model::{Assignment, Millis, Mode, PODS, PlannedTask, Problem, Resources, Solution};
+use links::links;
+pub use links::{Link, Part};
 
 /// The whole of a node, in the unit of shares.
 pub const WHOLE: u32 = 1000;
@@ -26,6 +31,10 @@ pub struct Chart {
     pub idle: usize,
     /// Names of the tasks; a bar's task is an index here, and so is its colour.
     pub tasks: Vec<String>,
+    /// For each of the tasks the ones that it waits for.
+    pub after: Vec<Vec<usize>>,
+    /// Which bars wait for which.
+    pub links: Vec<Link>,
     /// What is not drawn because it has no place.
     pub unplaced: Vec<Note>,
     /// Where the time axis ends, in ms; at least 1.
@@ -48,18 +57,24 @@ pub struct Row {
     pub height: u32,
 }
 
-/// One pod.
+/// A copy of a task on a node: a pod, or those pods of a gang that run there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bar {
     /// Index into `Chart::tasks`.
     pub task: usize,
-    /// Task and copy.
+    /// Which copy it is, by its place in the plan; a gang has a bar of one copy on each of its nodes.
+    pub copy: Option<usize>,
+    /// Which part of the copy it is.
+    pub part: Part,
+    /// Task and copy, for gangs with the number of workers.
     pub label: String,
+    /// The flavor that the plan chose, where the task has some.
+    pub flavor: Option<String>,
     /// How much it gets of the resource that matters most.
     pub size: String,
     /// `namespace/name` of the batch.
     pub batch: String,
-    /// All requests of its container.
+    /// All requests of its container; of a gang's, those of each worker, and how many run here.
     pub requests: String,
     /// When it starts, in ms.
     pub start: Millis,
@@ -86,9 +101,10 @@ impl Chart {
     /// The picture of a plan.
     pub fn of_plan(problem: &Problem, solution: &Solution) -> Self {
         let mut painter = Painter::new(problem);
-        for assignment in &solution.plan.assignments {
-            painter.paint(assignment);
+        for (copy, assignment) in solution.plan.assignments.iter().enumerate() {
+            painter.paint(copy, assignment);
         }
+        painter.tell_order();
         let keys: Vec<&str> = problem
             .batches
             .iter()
@@ -100,6 +116,7 @@ impl Chart {
             all => format!("{} batches", all.len()),
         };
         chart.proof = proof(problem.goal, solution);
+        chart.links = links(problem, solution);
         chart.unplaced = notes(solution);
         chart.finish();
         chart
@@ -114,6 +131,7 @@ impl Chart {
         self.idle = all - self.rows.len();
         self.rows
             .sort_by(|one, other| by_value(&one.node).cmp(&by_value(&other.node)));
+        self.tell_parts();
         self.rows.iter_mut().for_each(Row::pack);
         let bars = self.rows.iter().flat_map(|row| &row.bars);
         self.end = bars.map(|bar| bar.end).max().unwrap_or(0).max(1);
@@ -167,7 +185,7 @@ impl<'a> Painter<'a> {
         }
     }
 
-    fn paint(&mut self, assignment: &Assignment) {
+    fn paint(&mut self, copy: usize, assignment: &Assignment) {
         let task = &self.problem.tasks[assignment.task];
         let mode = &task.modes[assignment.mode];
         let next = self.chart.tasks.len();
@@ -175,27 +193,38 @@ impl<'a> Painter<'a> {
         if colour == next {
             self.chart.tasks.push(task.name.clone());
         }
-        let single = task.copies.as_slice() == [0];
+        let mut pods: BTreeMap<usize, u32> = BTreeMap::new();
         for &node in &assignment.nodes {
+            *pods.entry(node).or_default() += 1;
+        }
+        for (&node, &here) in &pods {
             let share = self.classes[node].map_or(WHOLE, |class| self.share(mode, class));
             self.chart.rows[node].bars.push(Bar {
                 task: colour,
-                label: if single {
-                    task.name.clone()
-                } else {
-                    format!("{}-{}", task.name, assignment.copy)
-                },
+                copy: Some(copy),
+                label: label(task, assignment.copy, mode.pods),
+                flavor: mode.flavor.clone(),
                 size: size(&mode.requests),
                 batch: self.problem.batches[task.batch].key.clone(),
-                requests: match &mode.flavor {
-                    Some(flavor) => format!("{flavor}: {}", requests(&mode.requests)),
-                    None => requests(&mode.requests),
-                },
+                requests: amounts(mode, here),
                 start: assignment.start,
                 end: assignment.end,
-                share,
+                share: share.saturating_mul(here).min(WHOLE),
                 ..Bar::default()
             });
+        }
+    }
+
+    /// Tells for each task with a place which of the others it waits for.
+    fn tell_order(&mut self) {
+        self.chart.after = vec![Vec::new(); self.chart.tasks.len()];
+        for (task, colour) in &self.tasks {
+            let before = self.problem.tasks[*task].after.iter();
+            let mut before: Vec<usize> = before
+                .filter_map(|before| self.tasks.get(before).copied())
+                .collect();
+            before.sort_unstable();
+            self.chart.after[*colour] = before;
         }
     }
 
@@ -209,40 +238,32 @@ impl<'a> Painter<'a> {
     }
 }
 
+fn label(task: &PlannedTask, copy: u32, workers: u32) -> String {
+    let name = match task.copies.as_slice() {
+        [0] => task.name.clone(),
+        _ => format!("{}-{copy}", task.name),
+    };
+    match workers {
+        1 => name,
+        _ => format!("{name} x{workers}"),
+    }
+}
+
+/// The requests of a pod; of a gang also how many of its pods run on the node.
+fn amounts(mode: &Mode, here: u32) -> String {
+    let flavor = mode.flavor.as_ref();
+    let flavor = flavor.map_or(String::new(), |flavor| format!("{flavor}: "));
+    let gang = match mode.pods {
+        1 => String::new(),
+        all => format!(" each, {here} of {all} workers here"),
+    };
+    format!("{flavor}{}{gang}", requests(&mode.requests))
+}
+
 /// A part of a whole, from 1 to [`WHOLE`].
 pub fn share(part: i64, whole: i64) -> u32 {
     let share = i128::from(part) * i128::from(WHOLE) / i128::from(whole.max(1));
     u32::try_from(share.clamp(1, i128::from(WHOLE))).unwrap_or(WHOLE)
-}
-
-impl Row {
-    /// Gives each bar a lane and a place in the height, so that no two overlap.
-    fn pack(&mut self) {
-        self.bars
-            .sort_by(|a, b| (a.start, b.share, &a.label).cmp(&(b.start, a.share, &b.label)));
-        let mut running: Vec<Bar> = Vec::new();
-        (self.lanes, self.height) = (0, WHOLE);
-        for bar in &mut self.bars {
-            running.retain(|other| other.end.max(other.start + 1) > bar.start);
-            let taken = |lane: usize| running.iter().any(|other| other.lane == lane);
-            bar.lane = (0..).find(|lane| !taken(*lane)).unwrap_or_default();
-            bar.top = lowest_gap(&running, bar.share);
-            running.push(bar.clone());
-            self.lanes = self.lanes.max(bar.lane + 1);
-            self.height = self.height.max(bar.top + bar.share);
-        }
-    }
-}
-
-/// The lowest place where a bar of this share fits between those that run.
-fn lowest_gap(running: &[Bar], share: u32) -> u32 {
-    let fits = |top: u32| {
-        running
-            .iter()
-            .all(|other| top + share <= other.top || other.top + other.share <= top)
-    };
-    let ends = running.iter().map(|other| other.top + other.share);
-    ends.chain([0]).filter(|top| fits(*top)).min().unwrap_or(0)
 }
 
 /// A key that sorts `gpu-2` before `gpu-10`: a number is as long as it has digits.

@@ -1,11 +1,18 @@
 //! A chart drawn as SVG: one file without fonts or scripts from elsewhere, for light and dark pages.
 
-use std::collections::HashMap;
-use std::fmt::{self, Display, Formatter, Write};
+mod links;
+mod style;
+mod text;
 
-use super::chart::{Bar, Chart, LETTERS, Note, Row, WHOLE, letter, ticks};
+use std::collections::HashMap;
+use std::fmt::{self, Write};
+
+use super::chart::{Bar, Chart, LETTERS, Note, Part, Row, WHOLE, letter, ticks};
 use crate::cluster::duration;
 use crate::model::{Millis, Problem, Solution};
+use links::Place;
+use style::{COLOURS, style};
+use text::{Escaped, cut, wrap};
 
 /// Width of the picture, in pixels like all lengths here.
 const WIDTH: f64 = 1000.0;
@@ -29,22 +36,6 @@ const MOST_ON_A_SCREEN: usize = 12;
 /// More tasks without a place are summed up in a line.
 const MOST_NOTES: usize = 12;
 
-/// Light and dark fills; text on them has a contrast of at least 4.5 to 1.
-const COLOURS: [(&str, &str); 12] = [
-    ("#9ecae9", "#2f6fa5"),
-    ("#ffbf79", "#a0580f"),
-    ("#88d27a", "#2f7d32"),
-    ("#ff9d98", "#b03a3f"),
-    ("#d6a5c9", "#7d4f8f"),
-    ("#d8b5a5", "#7a5747"),
-    ("#f2cf5b", "#856600"),
-    ("#83bcb6", "#2e7370"),
-    ("#b8c4ce", "#56616b"),
-    ("#fcbfd2", "#a3446b"),
-    ("#c9bdf2", "#5f52ad"),
-    ("#d9d38c", "#6b6a1f"),
-];
-
 /// The plan as SVG.
 pub fn svg(problem: &Problem, solution: &Solution) -> String {
     render(&Chart::of_plan(problem, solution))
@@ -54,6 +45,8 @@ pub fn svg(problem: &Problem, solution: &Solution) -> String {
 pub fn render(chart: &Chart) -> String {
     let mut picture = Picture {
         back: String::new(),
+        ties: String::new(),
+        places: vec![Vec::new(); chart.rows.len()],
         front: String::new(),
         y: 0.0,
         end: chart.end,
@@ -65,10 +58,12 @@ pub fn render(chart: &Chart) -> String {
     }
     let top = picture.y;
     let heights = heights(&chart.rows);
-    for row in &chart.rows {
+    for (index, row) in chart.rows.iter().enumerate() {
         let height = heights.get(row.capacity.as_str()).copied();
-        picture.row(row, height.unwrap_or(LOWEST_ROW));
+        picture.row(index, row, height.unwrap_or(LOWEST_ROW));
     }
+    picture.ties(chart);
+    picture.arrows(chart);
     picture.axis(top);
     picture.legend(chart);
     picture.notes(chart);
@@ -76,8 +71,11 @@ pub fn render(chart: &Chart) -> String {
     let (title, style) = (Escaped(&chart.title), style());
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height:.0}\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\">\n\
-         <title>{title}</title>\n<style>\n{style}</style>\n<rect class=\"page\" width=\"100%\" height=\"100%\"/>\n{}{}</svg>\n",
-        picture.back, picture.front
+         <title>{title}</title>\n<style>\n{style}</style>\n{}<rect class=\"page\" width=\"100%\" height=\"100%\"/>\n{}{}{}</svg>\n",
+        links::tip(chart),
+        picture.back,
+        picture.ties,
+        picture.front
     )
 }
 
@@ -100,30 +98,15 @@ fn heights(rows: &[Row]) -> HashMap<&str, f64> {
     heights
 }
 
-fn style() -> String {
-    let mut style = String::from(
-        "text { font: 12px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif; fill: #1f2328; }\n\
-         .strong { font-weight: 600; }\n.title { font-size: 16px; font-weight: 600; }\n.faint { fill: #59636e; }\n\
-         .warn { fill: #b3261e; font-weight: 600; }\n.page { fill: #ffffff; }\n.band { fill: #f3f5f7; }\n\
-         .grid { stroke: #d1d9e0; stroke-width: 1; }\n",
-    );
-    for (index, (light, _)) in COLOURS.iter().enumerate() {
-        let _ = writeln!(style, ".c{index} {{ fill: {light}; }}");
-    }
-    style += "@media (prefers-color-scheme: dark) {\n\
-              text { fill: #f0f3f6; }\n.faint { fill: #9198a1; }\n.warn { fill: #ff8a80; }\n.page { fill: #0d1117; }\n\
-              .band { fill: #161b22; }\n.grid { stroke: #30363d; }\n";
-    for (index, (_, dark)) in COLOURS.iter().enumerate() {
-        let _ = writeln!(style, ".c{index} {{ fill: {dark}; }}");
-    }
-    style + "}\n"
-}
-
 /// What is drawn so far, and down to where.
 struct Picture {
     /// What lies behind the bars: bands and grid.
     back: String,
+    /// What lies behind the bars and before the bands: what holds the parts of a gang together.
+    ties: String,
     front: String,
+    /// Where the bars of each row are.
+    places: Vec<Vec<Place>>,
     y: f64,
     end: Millis,
 }
@@ -136,6 +119,10 @@ impl Picture {
 
     fn add_behind(&mut self, element: fmt::Arguments<'_>) {
         let _ = writeln!(self.back, "{element}");
+    }
+
+    fn add_tie(&mut self, element: fmt::Arguments<'_>) {
+        let _ = writeln!(self.ties, "{element}");
     }
 
     fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
@@ -164,7 +151,7 @@ impl Picture {
         self.y += LINE;
     }
 
-    fn row(&mut self, row: &Row, whole: f64) {
+    fn row(&mut self, index: usize, row: &Row, whole: f64) {
         let scale = whole / f64::from(WHOLE);
         let height = scale * f64::from(row.height);
         let y = self.y;
@@ -190,17 +177,15 @@ impl Picture {
             );
         }
         for bar in &row.bars {
-            self.bar(
-                row,
-                bar,
-                y + scale * f64::from(bar.top),
-                scale * f64::from(bar.share),
-            );
+            let (top, tall) = (scale * f64::from(bar.top), scale * f64::from(bar.share));
+            let place = self.bar(row, bar, y + top, tall);
+            self.places[index].push(place);
         }
         self.y += height + GAP;
     }
 
-    fn bar(&mut self, row: &Row, bar: &Bar, y: f64, height: f64) {
+    /// Draws a bar; where it is.
+    fn bar(&mut self, row: &Row, bar: &Bar, y: f64, height: f64) -> Place {
         let (x, to) = (self.x(bar.start), self.x(bar.end));
         // A hair's breadth between neighbours, and nothing vanishes.
         let (width, tall) = ((to - x - 1.0).max(1.0), (height - 1.0).max(1.0));
@@ -208,14 +193,16 @@ impl Picture {
         let long = duration::format(bar.end - bar.start);
         self.add(format_args!(
             "<g><title>{}\n{} on {}\n{start} to {end} ({long})\n{}</title>\
-             <rect class=\"c{}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{tall:.1}\" rx=\"2\"/>",
+             <rect class=\"c{}{}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{tall:.1}\" rx=\"2\"/>",
             Escaped(&bar.label),
             Escaped(&bar.batch),
             Escaped(&row.node),
             Escaped(&bar.requests),
-            bar.task % COLOURS.len()
+            bar.task % COLOURS.len(),
+            if bar.part == Part::Whole { "" } else { " gang" }
         ));
-        if let Some(text) = caption(bar, width, tall) {
+        let is_labelled = matches!(bar.part, Part::Whole | Part::First);
+        if let Some(text) = caption(bar, width, tall).filter(|_| is_labelled) {
             let base = y + tall / 2.0 + 4.0;
             self.add(format_args!(
                 "<text x=\"{:.1}\" y=\"{base:.1}\">{}</text>",
@@ -224,6 +211,12 @@ impl Picture {
             ));
         }
         self.add(format_args!("</g>"));
+        Place {
+            x,
+            y,
+            width,
+            height: tall,
+        }
     }
 
     fn axis(&mut self, top: f64) {
@@ -264,7 +257,7 @@ impl Picture {
             self.text(x + 18.0, self.y, "", &text);
             x += room;
         }
-        for text in chart.left_out() {
+        for text in links::legend(chart).chain(chart.left_out()) {
             self.y += LINE;
             self.text(LEFT, self.y, "faint", &text);
         }
@@ -306,6 +299,8 @@ fn caption(bar: &Bar, width: f64, height: f64) -> Option<String> {
         return None;
     }
     let initial = letter(bar.task);
+    let flavor = bar.flavor.as_ref();
+    let flavored = flavor.map(|flavor| format!("{} {flavor} {}", bar.label, bar.size));
     let texts = [
         format!("{} {}", bar.label, bar.size),
         bar.label.clone(),
@@ -313,60 +308,8 @@ fn caption(bar: &Bar, width: f64, height: f64) -> Option<String> {
         initial.to_string(),
     ];
     let telling = if bar.task < LETTERS { 4 } else { 2 };
-    texts
+    flavored
         .into_iter()
-        .take(telling)
+        .chain(texts.into_iter().take(telling))
         .find(|text| text.chars().count() as f64 * CHARACTER + 6.0 <= width)
-}
-
-/// At most as much text as has room in this width; a cut is marked.
-fn cut(text: &str, width: f64) -> String {
-    let most = (width / CHARACTER) as usize;
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars()
-        .take(most.saturating_sub(1))
-        .chain(['…'])
-        .collect()
-}
-
-/// Lines of at most so many characters, cut between words where there are any.
-fn wrap(text: &str, most: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines
-            .last_mut()
-            .filter(|line| line.chars().count() + 1 + word.chars().count() <= most)
-        {
-            Some(line) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
-/// Text as XML has it: markup escaped, and what XML cannot hold replaced.
-struct Escaped<'a>(&'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        for letter in self.0.chars() {
-            match letter {
-                '&' => out.write_str("&amp;")?,
-                '<' => out.write_str("&lt;")?,
-                '>' => out.write_str("&gt;")?,
-                '"' => out.write_str("&quot;")?,
-                '\'' => out.write_str("&apos;")?,
-                '\n' | '\t' => out.write_char(' ')?,
-                '\u{fffe}' | '\u{ffff}' => out.write_char('\u{fffd}')?,
-                other if other.is_control() => out.write_char('\u{fffd}')?,
-                other => out.write_char(other)?,
-            }
-        }
-        Ok(())
-    }
 }
