@@ -8,6 +8,7 @@ mod batch_tests;
 mod bench;
 mod chart_tests;
 mod crash_tests;
+mod deadline_tests;
 mod delegate_tests;
 mod fault_tests;
 mod fence_tests;
@@ -40,6 +41,7 @@ fn main() -> anyhow::Result<ExitCode> {
         bench::TESTS,
         chart_tests::TESTS,
         crash_tests::TESTS,
+        deadline_tests::TESTS,
         delegate_tests::TESTS,
         fault_tests::TESTS,
         fence_tests::TESTS,
