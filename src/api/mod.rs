@@ -23,7 +23,7 @@ pub use estimate::{Estimate, SCALING_MESSAGE, ScalingSpec, ScalingType, SpeedupP
 pub use fault::Fault;
 pub use flavor::FlavorSpec;
 pub use gang::{Framework, Gang, WORKERS_MESSAGE, WorkerStep, WorkersSpec};
-pub use grammar::{DECIMAL_MESSAGE, DURATION_MESSAGE, FRACTION_MESSAGE};
+pub use grammar::{DEADLINE_MESSAGE, DECIMAL_MESSAGE, DURATION_MESSAGE, FRACTION_MESSAGE};
 pub use range::{RANGE_MESSAGE, RangeSpec, STEP_MESSAGE, WHOLE_MESSAGE};
 pub use retry::{Backoff, Retry};
 pub use spec::{
@@ -31,8 +31,8 @@ pub use spec::{
     TaskBatchSpec, TaskSpec,
 };
 pub use status::{
-    Actual, AssignmentStatus, ConditionType, Phase, PlanStatus, Predicted, Progress,
-    TaskBatchStatus, TaskPhase, TaskStatus,
+    Actual, AssignmentStatus, ConditionType, DeadlineStatus, Phase, PlanStatus, Predicted,
+    Progress, TaskBatchStatus, TaskPhase, TaskStatus,
 };
 pub use template::{PodTemplate, RESERVED, RESTART_MESSAGE};
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::estimate::Estimate;
 use super::flavor::FlavorSpec;
 use super::gang::Gang;
-use super::grammar::{DURATION, DURATION_MESSAGE};
+use super::grammar::{DEADLINE, DURATION, DURATION_MESSAGE};
 use super::range::{RangeSpec, WHOLE, WHOLE_MESSAGE};
 use super::retry::Retry;
 use super::{PodTemplate, TaskBatchStatus};
@@ -106,6 +106,10 @@ pub struct TaskBatchSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 315_360_000))]
     pub ttl_seconds_after_finished: Option<i64>,
+    /// When all tasks are to have ended, counted from the creation of the batch, such as 2h or 30m. Plans end as few tasks later as they can, by weight, before they look at the goal. What ends later runs on: see activeDeadlineSeconds for a limit. Default: no deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = DEADLINE))]
+    pub deadline: Option<String>,
     /// The tasks, 1 to 1000, immutable.
     #[schemars(length(min = 1, max = 1000))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -200,7 +204,11 @@ pub struct TaskSpec {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]
     pub weight: i64,
-    /// Priority class of the pods. Tasks of higher priority are planned first.
+    /// When every copy is to have ended, counted from the creation of the batch, such as 2h or 30m; the earlier of this and the batch's deadline holds. Default: the batch's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = DEADLINE))]
+    pub deadline: Option<String>,
+    /// Priority class of the pods. Tasks of higher priority are planned as if the others were not there; these fill what is left. A task that others wait for has at least their priority in the plan. Default: the class that is marked as globalDefault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub priority_class_name: Option<String>,

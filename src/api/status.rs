@@ -169,6 +169,9 @@ pub struct TaskStatus {
     /// What was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actual: Option<Actual>,
+    /// How its copies stand to their deadline, where they have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<DeadlineStatus>,
     /// Exit code of the container that ended the attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
@@ -212,6 +215,29 @@ pub enum TaskPhase {
     Failed,
     /// Will not run, because of another task or of the whole batch.
     Skipped,
+}
+
+/// How the copies of a task stand to their deadline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadlineStatus {
+    /// When they are due, RFC 3339.
+    pub due: String,
+    /// Copies that succeeded in time.
+    pub met: i64,
+    /// Copies that had not ended when they were due.
+    pub missed: i64,
+    /// Copies that are not due yet and expected to end later.
+    pub at_risk: i64,
+    /// The copies that missed it, as `0-4,7`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed_copies: Option<String>,
+    /// DeadlineAtRisk, DeadlineUnreachable where no plan can meet it, or DeadlineMissed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same in words and numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// Where a copy runs, and with how much.

@@ -39,6 +39,7 @@ fn problem() -> Problem {
         copies: (0..copies).collect(),
         weight: 1,
         release: 0,
+        due: None,
         after: vec![],
         modes,
     };
@@ -102,6 +103,9 @@ fn solution() -> Solution {
         objective: 100 * MINUTE,
         bound: 95 * MINUTE,
         bound_name: "longest task",
+        tardiness: 0,
+        tardiness_bound: 0,
+        earliest_ends: Vec::new(),
         algorithm: Algorithm::Auto,
         found_by: Algorithm::Genetic,
         seed: 7,

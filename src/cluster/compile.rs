@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub copies: Vec<u32>,
     /// Earliest start.
     pub release: Millis,
+    /// When they are due; may have passed.
+    pub due: Option<Millis>,
 }
 
 impl Request<'_> {
@@ -219,6 +221,7 @@ impl<'a> Compiler<'a> {
                     copies: request.copies.clone(),
                     weight: task.weight,
                     release: request.release,
+                    due: request.due,
                     after,
                     modes,
                 });

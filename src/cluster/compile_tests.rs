@@ -31,6 +31,7 @@ fn problem(tasks: &str, nodes: &[Arc<Node>], goal: Goal) -> Problem {
         task,
         copies: (0..batch.tasks[task].count).collect(),
         release: 0,
+        due: None,
     };
     let requests: Vec<Request<'_>> = (0..batch.tasks.len()).map(request).collect();
     compile(&snapshot, &requests, goal)

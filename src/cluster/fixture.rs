@@ -193,6 +193,7 @@ pub(crate) fn task(random: &mut ChaCha8Rng) -> Task {
         },
         workers: Workers(workers),
         after: Vec::new(),
+        deadline: None,
         rate: exact(1),
         price: None,
         flavor: None,

@@ -63,6 +63,7 @@ prop_compose! {
             estimate: Estimate { read, process, guessed: false, scaling, overlap },
             workers: Workers((workers..workers + 2).collect()),
             after: Vec::new(),
+        deadline: None,
  rate: exact(1),
  price: None,
  flavor: None,

@@ -24,6 +24,7 @@ fn plan(snapshot: &Snapshot, task: &Task, goal: Goal) -> Problem {
         task: 0,
         copies: vec![0],
         release: 0,
+        due: None,
     };
     compile(snapshot, &[request], goal)
 }

@@ -143,6 +143,15 @@ impl Planned {
             Duration::from_millis(assignment.start.unsigned_abs()),
         );
         let end = after(start, Duration::from_millis(predicted.total.unsigned_abs()));
+        if let (Some(due), Some(&earliest)) = (
+            member.due,
+            answer.solution.earliest_ends.get(assignment.task),
+        ) {
+            let earliest = after(answer.now, Duration::from_millis(earliest.unsigned_abs()));
+            if earliest > due {
+                self.unreachable.insert(id.clone(), earliest);
+            }
+        }
         let mode = &problem.tasks[assignment.task].modes[assignment.mode];
         if assignment.start == 0 {
             let launch = Launch {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::deadline;
 use super::track::Tracked;
 use super::verdict::{Verdict, condition};
 use super::world::Event;
@@ -246,6 +247,19 @@ pub fn events(tracked: &Tracked, new: &TaskBatchStatus) -> Vec<Event> {
             "Complete" | "Suspended" => tell(false, reason, "Running", &condition.message),
             "Failed" => tell(true, reason, "Running", &condition.message),
             _ => {}
+        }
+    }
+    for task in &new.tasks {
+        let before = old.tasks.iter().find(|before| before.name == task.name);
+        let before = before.and_then(|before| before.deadline.as_ref());
+        let words = task
+            .deadline
+            .as_ref()
+            .and_then(|deadline| deadline.message.as_ref());
+        if let (Some(reason), Some(words)) =
+            (deadline::worse(before, task.deadline.as_ref()), words)
+        {
+            tell(true, reason, "Planning", &format!("{}: {words}", task.name));
         }
     }
     let known: BTreeSet<(&str, Option<&str>)> = old

@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Memory;
+use super::deadline;
+use super::layers::inherited;
 use super::plan::{Wait, millis_until};
 use super::track::{Copy, State, Tracked};
 use super::world::{CopyId, Observed, Search};
@@ -28,15 +30,19 @@ pub struct Member<'a> {
     pub task: usize,
     pub copies: Vec<&'a Copy>,
     pub release: Millis,
+    pub due: Option<Timestamp>,
 }
 
 impl<'a> Group<'a> {
-    pub fn requests(&self) -> Vec<Request<'a>> {
+    pub fn requests(&self, now: Timestamp) -> Vec<Request<'a>> {
         let request = |member: &Member<'a>| Request {
             batch: member.batch,
             task: member.task,
             copies: member.copies.iter().map(|copy| copy.copy).collect(),
             release: member.release,
+            due: member
+                .due
+                .map(|due| due.as_millisecond() - now.as_millisecond()),
         };
         self.members.iter().map(request).collect()
     }
@@ -96,12 +102,9 @@ pub fn groups<'a>(
     for tracked in batches.iter().filter(|tracked| is_active(tracked)) {
         let Ok(batch) = &tracked.batch else { continue };
         let optimizer = &tracked.object.spec.optimizer;
+        let priorities = priorities(tracked, batch, observed);
         for (task, releases) in waiting(tracked, batch, memory, observed.now, &mut held) {
-            let class = tracked.object.spec.tasks[task].priority_class_name.as_ref();
-            let priority = class
-                .and_then(|name| observed.priorities.get(name))
-                .copied()
-                .unwrap_or(0);
+            let priority = priorities[task];
             let kind = (priority, batch.goal, optimizer.algorithm);
             let place = kinds
                 .iter()
@@ -125,10 +128,21 @@ pub fn groups<'a>(
                     task,
                     copies,
                     release,
+                    due: deadline::due(tracked, task),
                 }));
         }
     }
     (groups.into_values().collect(), held)
+}
+
+/// The priority at which each task is planned. The API server refuses pods of a class that is not there.
+fn priorities(tracked: &Tracked, batch: &Batch, observed: &Observed) -> Vec<i32> {
+    let tasks = tracked.object.spec.tasks.iter();
+    let own = tasks.map(|task| {
+        let class = task.priority_class_name.as_deref();
+        observed.priorities.of(class).unwrap_or(0)
+    });
+    inherited(batch, &own.collect::<Vec<_>>())
 }
 
 type Releases<'a> = BTreeMap<Millis, Vec<&'a Copy>>;
@@ -177,7 +191,6 @@ fn waiting<'a>(
     held: &mut HashMap<CopyId, Wait>,
 ) -> BTreeMap<usize, Releases<'a>> {
     let gates = gates(tracked, batch, now);
-    let class = |task: usize| &tracked.object.spec.tasks[task].priority_class_name;
     let mut found: BTreeMap<usize, Releases<'a>> = BTreeMap::new();
     for copy in &tracked.copies {
         let State::Waiting { not_before, cause } = &copy.state else {
@@ -203,13 +216,14 @@ fn waiting<'a>(
                 )
             };
             match gates[before] {
-                Gate::Open if class(before) == class(copy.task) => {}
+                // In the same problem, or in one before: what others wait for is as important as they are.
+                Gate::Open => {}
                 Gate::From(end) => {
                     release = release.max(end);
                     wait.get_or_insert_with(message);
                 }
-                Gate::Open | Gate::Closed => {
-                    closed = closed || gates[before] == Gate::Closed || !is_done(tracked, before);
+                Gate::Closed => {
+                    closed = true;
                     wait.get_or_insert_with(message);
                 }
             }
@@ -237,9 +251,4 @@ fn waiting<'a>(
         }
     }
     found
-}
-
-fn is_done(tracked: &Tracked, task: usize) -> bool {
-    let mut copies = tracked.copies.iter().filter(|copy| copy.task == task);
-    copies.all(|copy| copy.state == State::Succeeded)
 }

@@ -256,6 +256,7 @@ mod tests {
             },
             workers: Workers(vec![1]),
             after: Vec::new(),
+            deadline: None,
             rate: exact(1),
             price: None,
             flavor: None,

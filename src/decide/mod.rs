@@ -4,9 +4,11 @@
 mod adopt;
 mod attempt;
 mod conditions;
+mod deadline;
 mod delegate;
 mod group;
 mod launch;
+pub mod layers;
 mod manifest;
 mod name;
 pub mod neighbours;
@@ -31,13 +33,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{Fault, Reason, TaskPhase};
+use crate::api::{Fault, Reason, TaskBatchStatus, TaskPhase};
 use crate::model::{Batch, Earlier};
 use plan::Planned;
 use track::{State, Tracked};
 pub use world::{
-    Action, BindPod, CopyId, CreatePod, DeletePod, Event, Fact, NewStatus, ObjectId, Observed,
-    Outcome, ReleasePod, Report, Search, TakeBack, World,
+    Action, BindPod, CopyId, CreatePod, Deadlines, DeletePod, Event, Fact, NewStatus, ObjectId,
+    Observed, Outcome, ReleasePod, Report, Search, TakeBack, World,
 };
 
 /// How long a copy whose pod the API server refused waits for the next try; doubled from time to time.
@@ -63,6 +65,8 @@ pub struct Memory {
     /// The newest attempt of each copy of whose create nobody knows what became: it may come late, and must meet a
     /// pod of its name or none of an older one, also where somebody has removed all pods that tell the number.
     asked: HashMap<CopyId, u32>,
+    /// How many copies of each task have missed their deadline, by UID of the batch and name, as far as counted.
+    missed: HashMap<(String, String), i64>,
     /// What the newest plan depended on.
     fingerprint: Option<u64>,
     /// The newest plan.
@@ -109,8 +113,9 @@ pub async fn round<W: World>(
     let last = *memory.reported.get_or_insert(observed.now);
     let overdue = attempt::after(last, REPORT_INTERVAL) <= observed.now;
     if pace == Pace::Idle || overdue {
-        let report = report(&observed, &batches, memory);
+        let (report, deadlines) = report(&observed, &batches, memory);
         world.report(report).await; // I/O
+        world.note(Fact::Deadlines(deadlines));
         note_tasks(world, &batches, memory);
         memory.reported = Some(observed.now);
     }
@@ -219,6 +224,20 @@ impl Memory {
         }
     }
 
+    /// Adds up how copies stand to their deadlines; each miss is counted once, and none that the status of an earlier
+    /// process told.
+    fn count_misses(&mut self, tracked: &Tracked, new: &TaskBatchStatus, sums: &mut Deadlines) {
+        for (index, task) in new.tasks.iter().enumerate() {
+            let Some(now) = &task.deadline else { continue };
+            sums.at_risk += now.at_risk.unsigned_abs();
+            let key = (tracked.id.uid.clone(), task.name.clone());
+            let told = deadline::known(tracked, index).map_or(0, |known| known.missed);
+            let counted = self.missed.entry(key).or_insert(told);
+            sums.missed += (now.missed - *counted).max(0).unsigned_abs();
+            *counted = now.missed.max(*counted);
+        }
+    }
+
     fn refuse(&mut self, copy: &CopyId, message: &str, now: Timestamp) {
         let count = self.refusals.get(copy).map_or(0, |refusal| refusal.count) + 1;
         let wait = REFUSAL_DELAY
@@ -237,10 +256,12 @@ impl Memory {
 }
 
 /// Statuses that changed, and what is worth an event.
-fn report(observed: &Observed, batches: &[Tracked], memory: &Memory) -> Report {
+fn report(observed: &Observed, batches: &[Tracked], memory: &mut Memory) -> (Report, Deadlines) {
     let mut report = Report::default();
+    let mut deadlines = Deadlines::default();
     for tracked in batches.iter().filter(|tracked| !tracked.is_deleting()) {
         let new = status::build(tracked, &memory.planned, observed.now);
+        memory.count_misses(tracked, &new, &mut deadlines);
         if tracked.object.status.as_ref() != Some(&new) {
             report.events.extend(conditions::events(tracked, &new));
             let version = tracked.object.metadata.resource_version.clone();
@@ -251,7 +272,7 @@ fn report(observed: &Observed, batches: &[Tracked], memory: &Memory) -> Report {
             });
         }
     }
-    report
+    (report, deadlines)
 }
 
 /// When time alone changes something: a backoff, a deadline or a ttl ends, or a node has rested.

@@ -11,11 +11,12 @@ use super::Memory;
 use super::adopt::Answer;
 use super::attempt::{after, ended_at, rejection, rejection_delay};
 use super::group::{Group, groups};
-use super::track::Tracked;
+use super::layers::Layers;
+use super::track::{State, Tracked};
 use super::world::{CopyId, Fact, Observed, Search, World};
 use crate::api::PlanStatus;
 use crate::cluster::pod::PredictedMillis;
-use crate::cluster::{compile, snapshot};
+use crate::cluster::snapshot;
 use crate::model::{
     Algorithm, Earlier, Hold, Millis, Problem, Reason, Resources, Snapshot, Solution,
 };
@@ -32,6 +33,8 @@ pub struct Planned {
     pub plans: HashMap<String, PlanStatus>,
     /// When the plan expects the last waiting copy of each batch to end, by UID.
     pub ends: HashMap<String, Timestamp>,
+    /// Copies that cannot end before they are due, and when they end at the earliest.
+    pub unreachable: HashMap<CopyId, Timestamp>,
 }
 
 /// A copy that starts now.
@@ -88,18 +91,22 @@ pub async fn replan<W: World>(
     let mut planned = Planned {
         plans: memory.planned.plans.clone(),
         waits: held,
+        unreachable: still_unreachable(&memory.planned, batches),
         ..Planned::default()
     };
     planned
         .plans
         .retain(|uid, _| batches.iter().any(|tracked| tracked.id.uid == *uid));
     let before = snapshot.clone();
+    let mut layers = Layers::new(snapshot);
     let mut earlier = Earlier::default();
     for group in &groups {
-        let problem = compile::compile(&snapshot, &group.requests(), group.goal);
+        let requests = group.requests(now);
+        let problem = layers.problem(&requests, group.goal);
         let search = group.search(memory);
         let Some((solution, elapsed)) = solve(world, &problem, &search, &memory.earlier).await
         else {
+            layers.skip(&requests);
             continue;
         };
         earlier.extend(Earlier::of(&problem, &solution.plan));
@@ -114,12 +121,12 @@ pub async fn replan<W: World>(
                 .collect(),
         });
         // First, so that a copy that waits is told what is free beside those that start now.
-        reserve(&mut snapshot, &problem, &solution);
+        layers.add(&problem, &solution);
         let answer = Answer {
             problem: &problem,
             solution: &solution,
             elapsed,
-            snapshot: &snapshot,
+            snapshot: layers.snapshot(),
             now,
         };
         planned.adopt(group, &answer);
@@ -135,6 +142,25 @@ pub async fn replan<W: World>(
     ));
     memory.planned = planned;
     memory.earlier = earlier;
+}
+
+/// What was proved of copies whose pods exist by now.
+fn still_unreachable(planned: &Planned, batches: &[Tracked]) -> HashMap<CopyId, Timestamp> {
+    if planned.unreachable.is_empty() {
+        return HashMap::new();
+    }
+    let copies = batches.iter().flat_map(|tracked| {
+        let started = tracked
+            .copies
+            .iter()
+            .filter(|copy| !copy.is_ended() && !matches!(copy.state, State::Waiting { .. }));
+        started.map(|copy| tracked.copy_id(copy))
+    });
+    let known = |id: CopyId| {
+        let earliest = planned.unreachable.get(&id).copied()?;
+        Some((id, earliest))
+    };
+    copies.filter_map(known).collect()
 }
 
 /// A verified plan, from the earlier one. A search whose plan does not pass the check is not asked again; the simplest one is.
@@ -256,31 +282,4 @@ fn fingerprint(
     waiting.sort();
     (live, waiting).hash(&mut hasher);
     hasher.finish()
-}
-
-/// What this plan holds is fixed for the groups after it.
-fn reserve(snapshot: &mut Snapshot, problem: &Problem, solution: &Solution) {
-    for assignment in &solution.plan.assignments {
-        let demand: Resources = problem
-            .resources
-            .iter()
-            .cloned()
-            .zip(
-                problem.tasks[assignment.task].modes[assignment.mode]
-                    .demand
-                    .iter()
-                    .copied(),
-            )
-            .collect();
-        for node in &assignment.nodes {
-            snapshot.holds[*node].push(Hold {
-                from: assignment.start,
-                until: assignment.end,
-                demand: demand.clone(),
-            });
-        }
-    }
-    for holds in &mut snapshot.holds {
-        holds.sort();
-    }
 }

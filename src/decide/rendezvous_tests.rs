@@ -1,6 +1,5 @@
 //! What the workers of a gang are told of each other.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -32,7 +31,7 @@ fn tracked(gang: Value, spec: Value) -> Tracked {
         batches: vec![Arc::new(serde_json::from_value(batch).expect("a batch"))],
         nodes: Vec::new(),
         pods: Vec::new(),
-        priorities: BTreeMap::new(),
+        priorities: crate::model::Priorities::default(),
         share: Share::WHOLE,
     };
     track(&observed, &mut Memory::default()).remove(0)

@@ -37,7 +37,8 @@ pub fn build(tracked: &Tracked, planned: &Planned, now: Timestamp) -> TaskBatchS
     let old = object.status.clone().unwrap_or_default();
     let verdict = verdict(tracked, now);
     let finished = matches!(verdict, Verdict::Complete | Verdict::Failed(..));
-    let tasks = task_status::build(tracked, planned, matches!(verdict, Verdict::Failed(..)));
+    let has_failed = matches!(verdict, Verdict::Failed(..));
+    let tasks = task_status::build(tracked, planned, has_failed, now);
     let progress = progress(tracked, planned, finished);
     let waiting = tasks
         .iter()

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::attempt::OOM_KILLED;
+use super::deadline;
 use super::delegate;
 use super::plan::Planned;
 use super::ranges;
@@ -19,7 +22,13 @@ const MOST_NODES: usize = 16;
 const LONGEST_TEXT: usize = 400;
 
 /// The status of each task, in the order of the spec.
-pub fn build(tracked: &Tracked, planned: &Planned, failed: bool) -> Vec<TaskStatus> {
+pub fn build(
+    tracked: &Tracked,
+    planned: &Planned,
+    failed: bool,
+    now: Timestamp,
+) -> Vec<TaskStatus> {
+    let mut deadlines = deadline::standings(tracked, planned, now);
     let mut found: Vec<Option<TaskStatus>> = vec![None; tracked.object.spec.tasks.len()];
     let mut sets: Vec<(BTreeSet<u32>, BTreeSet<u32>)> = vec![Default::default(); found.len()];
     let mut best: Vec<Option<(u8, &Copy)>> = vec![None; found.len()];
@@ -42,9 +51,30 @@ pub fn build(tracked: &Tracked, planned: &Planned, failed: bool) -> Vec<TaskStat
         let mut status = details(tracked, copy, planned, failed);
         status.succeeded = ranges::write(&sets[task].0);
         status.failed = ranges::write(&sets[task].1);
+        status.deadline = deadlines.remove(&task);
+        tell_deadline(&mut status);
         found[task] = Some(status);
     }
     found.into_iter().flatten().collect()
+}
+
+/// What becomes of the deadline is told beside what the copy that is shown waits for.
+fn tell_deadline(status: &mut TaskStatus) {
+    let is_open = matches!(
+        status.phase,
+        TaskPhase::Waiting | TaskPhase::Starting | TaskPhase::Running
+    );
+    let words = status
+        .deadline
+        .as_ref()
+        .and_then(|deadline| deadline.message.as_ref());
+    if let Some(words) = words.filter(|_| is_open) {
+        let text = match &status.message {
+            Some(message) => format!("{message}; {words}"),
+            None => words.clone(),
+        };
+        status.message = Some(cut(&text));
+    }
 }
 
 fn rank(copy: &Copy) -> u8 {

@@ -1,6 +1,5 @@
 //! States of copies from their pods.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -73,7 +72,7 @@ fn tracked(batch: TaskBatch, pods: Vec<Arc<Pod>>) -> Tracked {
         batches: vec![Arc::new(batch)],
         nodes: Vec::new(),
         pods,
-        priorities: BTreeMap::new(),
+        priorities: crate::model::Priorities::default(),
         share: Share::WHOLE,
     };
     track(&observed, &mut Memory::default()).remove(0)
@@ -81,7 +80,7 @@ fn tracked(batch: TaskBatch, pods: Vec<Arc<Pod>>) -> Tracked {
 
 /// The status of task a.
 fn shown(tracked: &Tracked) -> TaskStatus {
-    task_status::build(tracked, &Planned::default(), false).remove(0)
+    task_status::build(tracked, &Planned::default(), false, Timestamp::UNIX_EPOCH).remove(0)
 }
 
 #[test]

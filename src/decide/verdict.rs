@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::attempt::after;
+use super::deadline as due;
 use super::track::{Copy, State, Tracked};
 use super::world::ObjectId;
 use crate::api::{ConditionType, FailurePolicy, Reason, TaskBatch};
@@ -174,6 +175,7 @@ pub fn next_moment(tracked: &Tracked, now: Timestamp) -> Option<Timestamp> {
         .chain(leftover)
         .chain(active)
         .chain(expiry(tracked))
+        .chain(due::next_moment(tracked, now))
         .filter(|time| *time > now)
         .min()
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::api::{Reason, TaskBatch, TaskBatchStatus};
 use crate::cluster::pod::Pod;
-use crate::model::{Algorithm, Earlier, Node, Problem, Share, Solution};
+use crate::model::{Algorithm, Earlier, Node, Priorities, Problem, Share, Solution};
 
 /// What a cluster holds at one moment. It must contain everything that earlier rounds wrote:
 /// a world waits for its caches, or adds what it wrote itself.
@@ -23,8 +23,8 @@ pub struct Observed {
     pub nodes: Vec<Arc<Node>>,
     /// All pods of everybody, but for those of strangers that have ended.
     pub pods: Vec<Arc<Pod>>,
-    /// Values of the priority classes, by name.
-    pub priorities: BTreeMap<String, i32>,
+    /// The priority classes.
+    pub priorities: Priorities,
     /// The part of each node that batches may use together.
     pub share: Share,
 }
@@ -240,11 +240,22 @@ pub enum Fact<'a> {
         /// Number of copies by phase, and reason where there is one.
         counts: &'a BTreeMap<(crate::api::TaskPhase, Option<Reason>), u64>,
     },
+    /// How copies stand to their deadlines, at the end of the round.
+    Deadlines(Deadlines),
     /// A copy was first bound this long after its batch was created.
     QueueWait {
         /// The wait.
         wait: Duration,
     },
+}
+
+/// How copies stand to their deadlines, over all batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Copies that are expected to end after they are due.
+    pub at_risk: u64,
+    /// Copies that have missed their deadline since the last time.
+    pub missed: u64,
 }
 
 /// How to search.

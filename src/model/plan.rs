@@ -71,6 +71,12 @@ pub struct Solution {
     pub bound: i64,
     /// Which bound that is.
     pub bound_name: &'static str,
+    /// Sum over the placed copies of weight x time after they are due, in ms; comes before the goal.
+    pub tardiness: i128,
+    /// No plan that places the same copies has less.
+    pub tardiness_bound: i128,
+    /// For each task of the problem before when none of its copies ends in any plan; empty where nothing is due.
+    pub earliest_ends: Vec<Millis>,
     /// The search that was asked for.
     pub algorithm: Algorithm,
     /// The search that found the plan.

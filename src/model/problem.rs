@@ -58,6 +58,8 @@ pub struct PlannedTask {
     pub weight: i64,
     /// Earliest start.
     pub release: Millis,
+    /// When each copy is due; may have passed. Goals without a time axis do not look at it.
+    pub due: Option<Millis>,
     /// Indices into `Problem::tasks` of the tasks that must have ended before; always smaller than the own one.
     pub after: Vec<usize>,
     /// Ways to run one copy; never empty, none dominated by another.
@@ -127,6 +129,16 @@ pub struct Run {
 }
 
 impl Problem {
+    /// When copies of the task are due, where the goal has a time axis.
+    pub fn due(&self, task: &PlannedTask) -> Option<Millis> {
+        task.due.filter(|_| !self.goal.is_static())
+    }
+
+    /// Whether some copy is due at some time.
+    pub fn has_dues(&self) -> bool {
+        self.tasks.iter().any(|task| self.due(task).is_some())
+    }
+
     /// Number of copies to place.
     pub fn copies(&self) -> usize {
         self.tasks.iter().map(|task| task.copies.len()).sum()

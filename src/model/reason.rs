@@ -49,6 +49,12 @@ pub enum Reason {
     TaskFailed,
     /// A container ran out of memory.
     OutOfMemory,
+    /// Copies are expected to end after they are due; another plan might do better.
+    DeadlineAtRisk,
+    /// Copies cannot end by the time at which they are due, whatever the plan.
+    DeadlineUnreachable,
+    /// Copies were due and had not ended.
+    DeadlineMissed,
     /// `activeDeadlineSeconds` has passed.
     DeadlineExceeded,
     /// `spec.suspend` is true.
@@ -61,7 +67,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and metrics.
-    pub const ALL: [Reason; 26] = [
+    pub const ALL: [Reason; 29] = [
         Reason::Valid,
         Reason::InvalidSpec,
         Reason::UnsupportedTemplate,
@@ -84,6 +90,9 @@ impl Reason {
         Reason::AllSucceeded,
         Reason::TaskFailed,
         Reason::OutOfMemory,
+        Reason::DeadlineAtRisk,
+        Reason::DeadlineUnreachable,
+        Reason::DeadlineMissed,
         Reason::DeadlineExceeded,
         Reason::Suspended,
         Reason::Resumed,
@@ -115,6 +124,9 @@ impl Reason {
             Reason::AllSucceeded => "AllSucceeded",
             Reason::TaskFailed => "TaskFailed",
             Reason::OutOfMemory => "OutOfMemory",
+            Reason::DeadlineAtRisk => "DeadlineAtRisk",
+            Reason::DeadlineUnreachable => "DeadlineUnreachable",
+            Reason::DeadlineMissed => "DeadlineMissed",
             Reason::DeadlineExceeded => "DeadlineExceeded",
             Reason::Suspended => "Suspended",
             Reason::Resumed => "Resumed",

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Exact, Overflow, PODS, Resources, TaintEffect};
+use super::{Exact, Millis, Overflow, PODS, Resources, TaintEffect};
 
 /// What a plan is to minimise, or for Throughput to maximise.
 #[derive(
@@ -126,7 +126,7 @@ pub enum Algorithm {
     ParticleSwarm,
     /// Takes some copies out of the greedy plan and puts them back better, again and again; static goals: as Annealing.
     RuinRecreate,
-    /// Branch and bound: proves the optimum of small problems; static goals: as Annealing.
+    /// Branch and bound: proves the optimum of small problems; with deadlines as RuinRecreate, static goals: as Annealing.
     Exact,
 }
 
@@ -230,6 +230,8 @@ pub struct Task {
     pub workers: Workers,
     /// Names of the tasks whose copies must all have ended before.
     pub after: Vec<String>,
+    /// When its copies are due, in ms from the creation of the batch: the earlier of its own deadline and the batch's.
+    pub deadline: Option<Millis>,
     /// How fast it computes, where 1 is what the estimate says; above 0.
     pub rate: Exact,
     /// Price of a whole node an hour, in the place of the node's own.

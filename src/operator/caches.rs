@@ -16,7 +16,7 @@ use crate::cluster::ledger::{Key, Ledger, revision};
 use crate::cluster::pod::Pod;
 use crate::cluster::snapshot::node_of;
 use crate::decide::{ObjectId, Observed};
-use crate::model::{Node, Resources, Share};
+use crate::model::{Node, Priorities, Resources, Share};
 
 /// The stores, and the ledger of our own writes beside them.
 pub struct Caches {
@@ -257,11 +257,11 @@ impl Caches {
         batches
     }
 
-    fn priorities(&self) -> BTreeMap<String, i32> {
+    fn priorities(&self) -> Priorities {
         let store = self.priorities.lock();
         let classes = store.objects().iter();
         classes
-            .map(|((_, name), class)| (name.clone(), class.0))
+            .map(|((_, name), class)| (name.as_str(), class.value, class.is_default))
             .collect()
     }
 }

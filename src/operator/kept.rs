@@ -211,16 +211,24 @@ impl Kept for TaskBatch {
     }
 }
 
-/// The value of a priority class.
+/// A priority class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Priority(pub i32);
+pub struct Priority {
+    /// Its value.
+    pub value: i32,
+    /// Whether it holds for pods that name none.
+    pub is_default: bool,
+}
 
 impl Kept for Priority {
     type Wire = PriorityClass;
 
     fn read(object: Value) -> Reading<Self> {
         match object["value"].as_i64().map(i32::try_from) {
-            Some(Ok(value)) => Reading::good(Self(value)),
+            Some(Ok(value)) => Reading::good(Self {
+                value,
+                is_default: object["globalDefault"].as_bool().unwrap_or(false),
+            }),
             _ => Reading {
                 kept: None,
                 trouble: Some("value is no 32-bit number".into()),

@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 
 use super::store::lock;
 use crate::api::{Reason, TaskPhase};
-use crate::decide::{Action, Outcome};
+use crate::decide::{Action, Deadlines, Outcome};
 use crate::model::Goal;
 
 /// A set of labels: names that are fixed, values from lists that are fixed.
@@ -39,6 +39,8 @@ pub struct Metrics {
     take_backs: Family<Labels<1>, Counter>,
     deletes: Family<Labels<1>, Counter>,
     queue_wait: Histogram,
+    deadline_misses: Counter,
+    deadlines_at_risk: Gauge,
     prediction_error: Histogram,
     rounds: Family<Labels<1>, Counter>,
     unreadable: Family<Labels<1>, Gauge>,
@@ -61,6 +63,8 @@ impl Default for Metrics {
             releases: Family::default(),
             take_backs: Family::default(),
             deletes: Family::default(),
+            deadline_misses: Counter::default(),
+            deadlines_at_risk: Gauge::default(),
             // Waits reach from a moment to days: 0.1 s to 4.8 days.
             queue_wait: Histogram::new(powers(0.1, 4.0, 12)),
             // 0.1 % to ten times as long as predicted.
@@ -114,6 +118,10 @@ impl Metrics {
         all.register("deletes", "Pods to delete, by result", self.deletes.clone());
         let help = "Time from the creation of a batch to the binding of a copy";
         all.register("queue_wait_seconds", help, self.queue_wait.clone());
+        let help = "Copies that had not ended when they were due";
+        all.register("deadline_misses", help, self.deadline_misses.clone());
+        let help = "Copies that are expected to end after they are due";
+        all.register("deadlines_at_risk", help, self.deadlines_at_risk.clone());
         let help = "Distance of actual from predicted run times, as a share of the predicted";
         all.register(
             "prediction_error_ratio",
@@ -177,6 +185,13 @@ impl Metrics {
     /// A copy was bound this long after its batch was created.
     pub fn waited(&self, wait: Duration) {
         self.queue_wait.observe(wait.as_secs_f64());
+    }
+
+    /// How copies stand to their deadlines.
+    pub fn deadlines(&self, deadlines: Deadlines) {
+        self.deadline_misses.inc_by(deadlines.missed);
+        let at_risk = i64::try_from(deadlines.at_risk).unwrap_or(i64::MAX);
+        self.deadlines_at_risk.set(at_risk);
     }
 
     /// How many copies there are, by phase and reason.
@@ -252,6 +267,10 @@ mod tests {
         metrics.round(true);
         metrics.ended(1000, 1500);
         metrics.leads(true);
+        metrics.deadlines(Deadlines {
+            at_risk: 2,
+            missed: 3,
+        });
         let text = metrics.text().expect("text");
         for line in [
             r#"taskbatch_plan_seconds_count{goal="FlowTime"} 1"#,
@@ -260,6 +279,8 @@ mod tests {
             r#"taskbatch_rounds_total{result="ok"} 1"#,
             r#"taskbatch_prediction_error_ratio_bucket{le="0.5"} 1"#,
             "taskbatch_leader 1",
+            "taskbatch_deadline_misses_total 3",
+            "taskbatch_deadlines_at_risk 2",
             concat!(
                 r#"taskbatch_build_info{version=""#,
                 env!("CARGO_PKG_VERSION"),

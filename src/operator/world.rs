@@ -398,6 +398,7 @@ fn note(metrics: &Metrics, fact: Fact<'_>) {
         }
         Fact::Tasks { counts } => metrics.tasks(counts),
         Fact::QueueWait { wait } => metrics.waited(wait),
+        Fact::Deadlines(deadlines) => metrics.deadlines(deadlines),
     }
 }
 

@@ -14,7 +14,7 @@ use super::queue::Queue;
 use crate::api::TaskBatch;
 use crate::cluster::pod::{self, Pod};
 use crate::decide::{Action, ObjectId};
-use crate::model::{Millis, Node, Share};
+use crate::model::{Millis, Node, Priorities, Share};
 
 /// `(namespace, name)`.
 pub(super) type Key = (String, String);
@@ -36,8 +36,8 @@ pub struct Options {
     pub whole_seconds: bool,
     /// How many plans a search tries that has only a time limit: virtual time does not pass while it searches.
     pub iterations: u64,
-    /// Values of the priority classes, by name.
-    pub priorities: BTreeMap<String, i32>,
+    /// The priority classes.
+    pub priorities: Priorities,
     /// The part of each node that batches may use together.
     pub share: Share,
     /// What goes wrong.
@@ -55,7 +55,7 @@ impl Default for Options {
             stop: 0,
             whole_seconds: false,
             iterations: 1000,
-            priorities: BTreeMap::new(),
+            priorities: Priorities::default(),
             share: Share::WHOLE,
             faults: Faults::default(),
         }

@@ -50,23 +50,24 @@ fn examples() -> Vec<String> {
     names
 }
 
+/// Name and value of a PriorityClass, and whether it is the default.
+fn class(class: &Value) -> Option<(&str, i32, bool)> {
+    let value = i32::try_from(class["value"].as_i64()?).ok()?;
+    let is_default = class["globalDefault"] == true;
+    Some((class["metadata"]["name"].as_str()?, value, is_default))
+}
+
 fn cluster(name: &str) -> Cluster {
     let text = std::fs::read_to_string(folder().join(name)).expect(name);
     let share = text.split("--max-share ").nth(1);
     let share = share.and_then(|rest| Share::parse(rest.split_whitespace().next()?));
     let mut all = objects(name);
     let classes = all.remove("PriorityClass").unwrap_or_default();
-    let value = |class: &Value| {
-        let value = class["value"]
-            .as_i64()
-            .and_then(|value| value.try_into().ok());
-        Some((class["metadata"]["name"].as_str()?.to_owned(), value?))
-    };
     let mut cluster = Cluster::new(Options {
         startup: 1000,
         stop: 1000,
         iterations: ITERATIONS,
-        priorities: classes.iter().filter_map(value).collect(),
+        priorities: classes.iter().filter_map(class).collect(),
         share: share.unwrap_or_default(),
         ..Options::default()
     });

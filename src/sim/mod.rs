@@ -44,6 +44,8 @@ mod invariants_tests;
 #[cfg(test)]
 mod planted_tests;
 #[cfg(test)]
+mod priority_tests;
+#[cfg(test)]
 mod replan_tests;
 #[cfg(test)]
 mod scheduler_tests;

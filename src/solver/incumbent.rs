@@ -18,6 +18,8 @@ pub struct Improvement {
     pub bound_name: &'static str,
     /// How many copies have no place in it.
     pub unplaced: usize,
+    /// Sum of weight x time after the copies are due, in ms.
+    pub tardiness: i128,
     /// The search that found it.
     pub found_by: Algorithm,
     /// Plans decoded so far.
@@ -42,6 +44,8 @@ pub(super) struct Incumbent {
     pub score: Score,
     pub found_by: Algorithm,
     pub bound: Bound,
+    /// No plan that places the same copies has less tardiness.
+    pub tardiness_bound: i128,
     /// Placed copies of each task.
     pub counts: Vec<u64>,
 }
@@ -57,15 +61,19 @@ impl Incumbent {
         last: Option<&Self>,
     ) -> Self {
         let counts = schedule.counts(instance);
-        let bound = match last.filter(|last| last.counts == counts) {
-            Some(last) => last.bound,
-            None => bounds::best(instance, &counts),
+        let (bound, tardiness_bound) = match last.filter(|last| last.counts == counts) {
+            Some(last) => (last.bound, last.tardiness_bound),
+            None => (
+                bounds::best(instance, &counts),
+                bounds::tardiness(instance, &counts),
+            ),
         };
         Self {
             schedule,
             score,
             found_by,
             bound,
+            tardiness_bound,
             counts,
         }
     }
@@ -74,15 +82,24 @@ impl Incumbent {
         self.score.objective(instance.problem.goal)
     }
 
-    /// Whether no plan is better: everything is placed, and as well as the bound allows.
+    /// Whether no plan is better: everything is placed, and as well as the bounds allow.
     pub fn is_best(&self, instance: &Instance) -> bool {
-        self.score.unplaced == 0 && self.objective(instance) == self.bound.value
+        self.score.unplaced == 0 && self.is_at_bounds(instance)
+    }
+
+    /// Whether nothing is later than it must be.
+    pub fn is_in_time(&self) -> bool {
+        self.score.tardiness == self.tardiness_bound
+    }
+
+    fn is_at_bounds(&self, instance: &Instance) -> bool {
+        self.is_in_time() && self.objective(instance) == self.bound.value
     }
 
     pub fn outcome(&self, instance: &Instance) -> Outcome {
         if self.score.unplaced == instance.copies() {
             Outcome::Infeasible
-        } else if self.objective(instance) == self.bound.value {
+        } else if self.is_at_bounds(instance) {
             Outcome::Optimal
         } else {
             Outcome::Feasible

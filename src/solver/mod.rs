@@ -17,6 +17,7 @@ mod decoder;
 mod goals;
 mod incumbent;
 mod instance;
+mod judge;
 mod schedule;
 mod search;
 mod searches;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use budget::Budget;
 pub use incumbent::{Improvement, Listener};
+pub use judge::judge;
 
 use crate::model::{Algorithm, Earlier, Outcome, Plan, Problem, Solution};
 
@@ -66,7 +68,7 @@ pub fn solve(
         if let Some(earlier) = earlier {
             searches::warm::start(&mut search, earlier);
         }
-        for run in searches::of(options.algorithm, problem.goal) {
+        for run in searches::of(options.algorithm, &instance) {
             if !search.is_over() {
                 run(&mut search);
             }
@@ -92,6 +94,9 @@ fn conclude(instance: &Instance, options: &Options, search: Search) -> Solution 
         objective: 0,
         bound: 0,
         bound_name: "none",
+        tardiness: 0,
+        tardiness_bound: 0,
+        earliest_ends: instance.earliest_ends.clone(),
         algorithm: options.algorithm,
         found_by: Algorithm::Greedy,
         seed: options.seed,
@@ -108,6 +113,8 @@ fn conclude(instance: &Instance, options: &Options, search: Search) -> Solution 
         solution.objective = incumbent.objective(instance);
         solution.bound = incumbent.bound.value;
         solution.bound_name = incumbent.bound.name;
+        solution.tardiness = incumbent.score.tardiness;
+        solution.tardiness_bound = incumbent.tardiness_bound;
         solution.found_by = incumbent.found_by;
     }
     solution

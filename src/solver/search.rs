@@ -213,6 +213,14 @@ impl<'a> Search<'a> {
         all
     }
 
+    /// Remembers the recipe of a plan that was just decoded, if it is the best one.
+    pub fn keep_leader(&mut self, score: Score, recipe: &Recipe) {
+        if self.leaders.first().is_none_or(|(best, _)| score < *best) {
+            self.leaders.insert(0, (score, recipe.clone()));
+            self.leaders.truncate(MOST_LEADERS);
+        }
+    }
+
     /// Decodes recipes, and remembers the best of them as leaders.
     pub fn evaluate_leaders(&mut self, recipes: Vec<Recipe>, by: Algorithm) -> Vec<Option<Score>> {
         let scores = self.evaluate(&recipes, by);
@@ -291,6 +299,7 @@ impl<'a> Search<'a> {
             bound: incumbent.bound.value,
             bound_name: incumbent.bound.name,
             unplaced: incumbent.score.unplaced,
+            tardiness: incumbent.score.tardiness,
             found_by: by,
             iterations: self.meter.tried(),
         });

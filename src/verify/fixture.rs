@@ -79,6 +79,7 @@ pub(super) fn task(name: &str) -> PlannedTask {
         copies: vec![0],
         weight: 1,
         release: 0,
+        due: None,
         after: vec![],
         modes: vec![],
     }
@@ -226,6 +227,9 @@ impl PlanWords for Plan {
             objective,
             bound,
             bound_name: "area",
+            tardiness: 0,
+            tardiness_bound: 0,
+            earliest_ends: Vec::new(),
             algorithm: Algorithm::Auto,
             found_by: Algorithm::Greedy,
             seed: 0,

@@ -7,6 +7,7 @@
 mod budgets;
 mod capacity;
 mod copies;
+mod deadlines;
 mod leftover;
 mod order;
 mod placed;
@@ -23,7 +24,7 @@ pub use violation::{CopyName, Violation};
 use crate::model::{NodeClass, Plan, PlannedTask, Problem, Solution};
 use placed::Placed;
 
-/// Accepts a plan together with what is said of it: objective, bound, outcome and gap.
+/// Accepts a plan together with what is said of it: objective, bound, outcome, gap and tardiness.
 pub fn check(problem: &Problem, solution: &Solution) -> Result<(), Vec<Violation>> {
     let ground = Ground::of(problem);
     let mut found = Vec::new();
@@ -31,6 +32,7 @@ pub fn check(problem: &Problem, solution: &Solution) -> Result<(), Vec<Violation
     // The objective of a plan that points to nothing is not defined.
     if placed.len() == solution.plan.assignments.len() {
         score::check(problem, solution, &placed, &mut found);
+        deadlines::check(&ground, solution, &placed, &mut found);
     }
     accept(found)
 }

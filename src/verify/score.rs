@@ -3,7 +3,7 @@
 use num_bigint::BigInt;
 use num_traits::{Signed, ToPrimitive, Zero};
 
-use super::{Placed, Violation};
+use super::{Placed, Violation, deadlines};
 use crate::model::{Exact, Goal, Millis, Outcome, Problem, Solution};
 
 pub(super) fn check(
@@ -39,7 +39,8 @@ pub(super) fn check(
             objective,
         });
     }
-    let expected = outcome(problem, placed, objective == bound);
+    let is_in_time = deadlines::tardiness(problem, placed) == solution.tardiness_bound;
+    let expected = outcome(problem, placed, is_in_time && objective == bound);
     if solution.outcome != expected {
         found.push(Violation::WrongOutcome {
             stated: solution.outcome,

@@ -165,6 +165,22 @@ pub enum Violation {
         bound: i64,
         objective: i128,
     },
+    /// The tardiness is another one.
+    #[error("the tardiness is said to be {stated} ms, it is {counted} ms")]
+    WrongTardiness { stated: i128, counted: i128 },
+    /// The bound on the tardiness is above it, or below 0.
+    #[error("the bound of the tardiness is said to be {bound} ms, the plan has {tardiness} ms")]
+    WrongTardinessBound { bound: i128, tardiness: i128 },
+    /// There is not one earliest end for each task, or some although nothing is due.
+    #[error("there are earliest ends of {stated} tasks, there should be {expected}")]
+    WrongEarliestEnds { stated: usize, expected: usize },
+    /// A copy ends before its earliest end.
+    #[error("{copy} ends at {end} ms, but its earliest end is said to be {earliest} ms")]
+    SoonerThanEarliest {
+        copy: CopyName,
+        end: Millis,
+        earliest: Millis,
+    },
     /// The outcome is not what objective and bound say.
     #[error("the outcome is said to be {stated:?}, it is {expected:?}")]
     WrongOutcome { stated: Outcome, expected: Outcome },

@@ -122,6 +122,7 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
             copies: vec![0],
             weight: 1 + (5.0 * random()) as i64,
             release: 0,
+            due: None,
             after: Vec::new(),
             modes: (1..=8).map(mode).collect(),
         }

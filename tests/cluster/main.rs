@@ -8,6 +8,7 @@ mod batch_tests;
 mod bench;
 mod chart_tests;
 mod crash_tests;
+mod deadline_tests;
 mod delegate_tests;
 mod example_tests;
 mod fault_tests;
@@ -43,6 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
         bench::TESTS,
         chart_tests::TESTS,
         crash_tests::TESTS,
+        deadline_tests::TESTS,
         delegate_tests::TESTS,
         example_tests::TESTS,
         fault_tests::TESTS,

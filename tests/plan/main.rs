@@ -1,5 +1,6 @@
 //! `taskbatch plan` and the small commands, through the program itself, without any cluster.
 
+mod deadlines;
 mod examples;
 mod faults;
 mod formats;

@@ -5,6 +5,7 @@ use std::fmt;
 use clap::ValueEnum;
 
 use super::draw::Draw;
+use super::hidden;
 use super::throughput::Curves;
 use super::world::{GPU, TaskWords, World, any_scaling, gpu_nodes, node, task};
 use crate::model::{
@@ -25,6 +26,8 @@ pub enum Family {
     Tight,
     /// Gangs of 2 to 8 pods, and tasks that wait for others
     Gang,
+    /// Moldable tasks, 20 to 100 on 3 to 12 nodes by seed, with deadlines that a hidden plan meets
+    Deadlines,
     /// Static: training jobs with measured or modelled speed-ups share nodes of 4 GPUs
     Throughput,
     /// 10,000 tasks on 5,000 nodes of two shapes
@@ -42,6 +45,9 @@ impl fmt::Display for Family {
     }
 }
 
+/// Sizes are drawn apart from what the instance is made of.
+const SIZES: u64 = 1 << 40;
+
 /// Sizes of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
@@ -57,11 +63,26 @@ impl Family {
             Family::Hetero => (200, 24),
             Family::Tight => (16, 4),
             Family::Gang => (12, 6),
+            Family::Deadlines => (60, 8),
             Family::Throughput => (160, 64),
             Family::Big | Family::Replan => (10_000, 5_000),
             Family::Seedcase => (5, 4),
         };
         Sizes { tasks, nodes }
+    }
+
+    /// The sizes of the instance of this seed, where none are asked for.
+    pub(super) fn sizes_of(self, seed: u64) -> Sizes {
+        match self {
+            Family::Deadlines => {
+                let draw = &mut Draw::new(seed ^ SIZES);
+                Sizes {
+                    tasks: draw.between(20, 100) as usize,
+                    nodes: draw.between(3, 12) as usize,
+                }
+            }
+            _ => self.sizes(),
+        }
     }
 
     /// The goals where none is asked for.
@@ -70,7 +91,7 @@ impl Family {
             Family::Moldable | Family::Rigid | Family::Hetero | Family::Gang | Family::Tight => {
                 &[Goal::FlowTime, Goal::Makespan]
             }
-            Family::Big | Family::Replan => &[Goal::FlowTime],
+            Family::Big | Family::Replan | Family::Deadlines => &[Goal::FlowTime],
             Family::Throughput => &[Goal::Throughput],
             Family::Seedcase => &[Goal::Shortfall],
         }
@@ -86,6 +107,12 @@ impl Family {
             Family::Hetero => hetero(draw, goal, tasks, nodes),
             Family::Tight => tight(draw, goal, tasks, nodes),
             Family::Gang => World::new(goal, gpu_nodes(nodes, 4), gangs(draw, tasks, nodes)),
+            Family::Deadlines => {
+                let tasks = moldable(draw, tasks);
+                let mut world = World::new(goal, gpu_nodes(nodes, 8), tasks);
+                hidden::give_deadlines(&mut world, draw);
+                world
+            }
             Family::Throughput => {
                 World::new(goal, gpu_nodes(nodes, 4), training(draw, tasks, curves))
             }

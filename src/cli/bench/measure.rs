@@ -6,7 +6,7 @@ use super::memory::{self, Peak};
 use super::row::Row;
 use super::{Case, Limit};
 use crate::cli::Error;
-use crate::model::{Algorithm, Earlier, Problem, Solution};
+use crate::model::{Algorithm, Assignment, Earlier, Problem, Solution};
 use crate::solver::{self, Budget, Improvement, Options};
 use crate::verify;
 
@@ -96,6 +96,7 @@ impl Measured {
             gap: solution.gap(),
             unit: problem.goal.unit(),
             unplaced: solution.plan.unplaced.len(),
+            late: late(problem, solution),
             compile_ms: millis(compile),
             first_plan_ms: self.first.map(millis),
             elapsed_ms: millis(self.elapsed),
@@ -109,6 +110,16 @@ impl Measured {
             found_by: solution.found_by,
         }
     }
+}
+
+/// Copies that end after they are due; nothing where none is due.
+fn late(problem: &Problem, solution: &Solution) -> Option<usize> {
+    let is_late = |one: &&Assignment| {
+        let due = problem.due(&problem.tasks[one.task]);
+        due.is_some_and(|due| one.end > due)
+    };
+    let late = solution.plan.assignments.iter().filter(is_late).count();
+    problem.has_dues().then_some(late)
 }
 
 /// To the microsecond.

@@ -2,6 +2,7 @@
 
 mod draw;
 mod families;
+mod hidden;
 mod measure;
 mod memory;
 pub mod project;
@@ -179,11 +180,6 @@ impl Bench<'_> {
     fn run(&mut self) -> Result<(), Error> {
         let args = self.args;
         for family in self.families() {
-            let usual = family.sizes();
-            let sizes = Sizes {
-                tasks: args.tasks.map_or(usual.tasks, |tasks| tasks as usize),
-                nodes: args.nodes.map_or(usual.nodes, |nodes| nodes as usize),
-            };
             let goals = args
                 .goal
                 .as_ref()
@@ -192,6 +188,11 @@ impl Bench<'_> {
                 .iter()
                 .flat_map(|goal| args.seeds.0.iter().map(move |seed| (goal, seed)))
             {
+                let usual = family.sizes_of(seed);
+                let sizes = Sizes {
+                    tasks: args.tasks.map_or(usual.tasks, |tasks| tasks as usize),
+                    nodes: args.nodes.map_or(usual.nodes, |nodes| nodes as usize),
+                };
                 self.solve_family(family, sizes, goal, seed)?;
             }
         }

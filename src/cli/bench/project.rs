@@ -64,6 +64,7 @@ pub fn read(text: &str) -> Result<Problem, String> {
             copies: vec![0],
             weight: 1,
             release: 0,
+            due: None,
             after,
             modes: modes.collect(),
         });

@@ -26,6 +26,8 @@ pub(super) struct Row {
     pub(super) gap: Option<f64>,
     pub(super) unit: Unit,
     pub(super) unplaced: usize,
+    /// Copies that end after they are due, where some are due.
+    pub(super) late: Option<usize>,
     /// Time to make the problem from nodes and tasks.
     pub(super) compile_ms: f64,
     pub(super) first_plan_ms: Option<f64>,
@@ -73,10 +75,13 @@ impl Row {
                 format!("{:.2}s", ms / 1000.0)
             }
         };
-        let outcome = match self.unplaced {
-            0 => self.outcome.clone(),
-            unplaced => format!("{} -{unplaced}", self.outcome),
-        };
+        let mut outcome = self.outcome.clone();
+        if self.unplaced > 0 {
+            outcome += &format!(" -{}", self.unplaced);
+        }
+        if let Some(late) = self.late.filter(|late| *late > 0) {
+            outcome += &format!(" +{late}");
+        }
         let peak = |bytes: u64| {
             let mark = if self.peak_memory_of == Some("row") {
                 ""
@@ -111,6 +116,15 @@ impl Row {
 pub(super) fn write_notes(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
     if rows.iter().any(|row| row.unplaced > 0) {
         writeln!(out, "-N behind an outcome: so many copies are not placed")?;
+    }
+    let due: Vec<usize> = rows.iter().filter_map(|row| row.late).collect();
+    if !due.is_empty() {
+        let met = due.iter().filter(|late| **late == 0).count();
+        writeln!(
+            out,
+            "+N behind an outcome: so many copies are late; no deadline is missed in {met} of {} plans",
+            due.len()
+        )?;
     }
     if rows.iter().any(|row| row.peak_memory_of == Some("process")) {
         writeln!(

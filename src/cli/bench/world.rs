@@ -59,6 +59,7 @@ impl World {
                 task,
                 copies: (0..meant.count).collect(),
                 release: 0,
+                due: meant.deadline,
             })
             .collect();
         compile::compile(&self.snapshot, &requests, self.batch.goal)
@@ -117,6 +118,7 @@ pub(super) fn task(name: String) -> Task {
         },
         workers: Workers(vec![1]),
         after: Vec::new(),
+        deadline: None,
         rate: exact(1),
         price: None,
         flavor: None,

@@ -354,7 +354,10 @@ impl<W: Write> Observer for Narrator<W> {
                 );
             }
             Fact::Tasks { counts } => self.counts = wording::counts(counts),
-            Fact::Acted { .. } | Fact::Ended { .. } | Fact::QueueWait { .. } => {}
+            Fact::Acted { .. }
+            | Fact::Ended { .. }
+            | Fact::QueueWait { .. }
+            | Fact::Deadlines(_) => {}
         }
     }
 

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use crate::api::TaskBatch;
 use crate::cluster::pod::Pod;
-use crate::model::{Batch, Node};
+use crate::model::{Batch, Node, Priorities};
 use objects::Kind;
 use report::Report;
 pub use report::{FileFault, FileFaults};
@@ -53,15 +53,19 @@ pub struct Input {
     pub nodes: Vec<Arc<Node>>,
     /// The pods, by namespace and name.
     pub pods: Vec<Arc<Pod>>,
+    /// The priority classes.
+    pub priorities: Priorities,
 }
 
 /// Reads all files, each once. Lists everything that is wrong with them, not only the first thing.
 pub fn read(paths: &Paths<'_>) -> Result<Input, FileFaults> {
     let mut report = Report::default();
     let mut files = read_files(paths, &mut report);
+    let priorities = objects::priorities(classes(&mut files), &mut report);
     let input = Input {
         batches: objects::batches(
             take(&mut files, paths.batches, Kind::TaskBatch, &mut report),
+            &priorities,
             &mut report,
         ),
         nodes: objects::nodes(
@@ -72,6 +76,7 @@ pub fn read(paths: &Paths<'_>) -> Result<Input, FileFaults> {
             take(&mut files, paths.pods, Kind::Pod, &mut report),
             &mut report,
         ),
+        priorities,
     };
     report.finish().map(|()| input)
 }
@@ -103,6 +108,15 @@ fn read_files(paths: &Paths<'_>, report: &mut Report) -> BTreeMap<String, Object
         files.insert(name, Objects { left, good });
     }
     files
+}
+
+/// Takes the priority classes out of all files.
+fn classes(files: &mut BTreeMap<String, Objects>) -> Vec<Object> {
+    let kind = Kind::PriorityClass.as_str();
+    let taken = files
+        .values_mut()
+        .flat_map(|file| file.left.extract_if(.., |object| object.kind() == kind));
+    taken.collect()
 }
 
 /// Takes the objects of a kind out of the files that were named for it.

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::sync::{Arc, LazyLock};
 
 use k8s_openapi::api::core::v1 as k8s;
+use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use rayon::prelude::*;
@@ -15,10 +16,10 @@ use serde_path_to_error::Segment;
 use super::Manifest;
 use super::report::Report;
 use super::source::{File, Object, Origin};
-use crate::api::{Fault, TaskBatch, schema};
+use crate::api::{Fault, TaskBatch, TaskSpec, schema};
 use crate::cluster::pod::Pod;
 use crate::cluster::{intake, node, pod};
-use crate::model::Node;
+use crate::model::{Node, Priorities};
 
 /// A kind of objects that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum Kind {
     Node,
     /// Pods.
     Pod,
+    /// Priority classes.
+    PriorityClass,
 }
 
 impl Kind {
@@ -38,6 +41,7 @@ impl Kind {
             Kind::TaskBatch => "TaskBatch",
             Kind::Node => "Node",
             Kind::Pod => "Pod",
+            Kind::PriorityClass => "PriorityClass",
         }
     }
 
@@ -45,6 +49,7 @@ impl Kind {
         match self {
             Kind::TaskBatch => TaskBatch::api_version(&()).into_owned(),
             Kind::Node | Kind::Pod => "v1".into(),
+            Kind::PriorityClass => "scheduling.k8s.io/v1".into(),
         }
     }
 }
@@ -53,9 +58,67 @@ impl Kind {
 static SCHEMA: LazyLock<schema::Schema> = LazyLock::new(schema::Schema::of_task_batch);
 
 /// Reads batches. The namespace is `default` where none is given.
-pub fn batches(objects: Vec<Object>, report: &mut Report) -> Vec<Manifest> {
-    let found = each(objects, report, batch);
+pub fn batches(
+    objects: Vec<Object>,
+    priorities: &Priorities,
+    report: &mut Report,
+) -> Vec<Manifest> {
+    let found = each(objects, report, |value| {
+        let manifest = batch(value)?;
+        let faults = unknown_classes(&manifest.wire, priorities);
+        if faults.is_empty() {
+            Ok(manifest)
+        } else {
+            Err(faults)
+        }
+    });
     once(found, |(_, read)| read.batch.key.clone(), report)
+}
+
+/// Names of priority classes that nobody knows.
+fn unknown_classes(batch: &TaskBatch, priorities: &Priorities) -> Vec<Fault> {
+    let known: Vec<&str> = priorities.values.keys().map(String::as_str).collect();
+    let unknown = |(index, task): (usize, &TaskSpec)| {
+        let name = task.priority_class_name.as_deref();
+        if priorities.of(name).is_some() {
+            return None;
+        }
+        let known = match known.is_empty() {
+            true => "no PriorityClass is in the files".into(),
+            false => format!("the files have {}", known.join(", ")),
+        };
+        let message = format!("no PriorityClass {:?}: {known}", name.unwrap_or_default());
+        let field = format!("spec.tasks[{index}].priorityClassName");
+        Some(Fault::new(field, message))
+    };
+    batch
+        .spec
+        .tasks
+        .iter()
+        .enumerate()
+        .filter_map(unknown)
+        .collect()
+}
+
+/// Reads priority classes.
+pub fn priorities(objects: Vec<Object>, report: &mut Report) -> Priorities {
+    let found = each(objects, report, |value| {
+        let object: PriorityClass = typed(Kind::PriorityClass, value)?;
+        let name = object.metadata.name.unwrap_or_default();
+        let missing = || {
+            vec![Fault::new(
+                "value",
+                "Required value: a whole number of 32 bits",
+            )]
+        };
+        let value = object.value.ok_or_else(missing)?;
+        Ok((name, value, object.global_default.unwrap_or(false)))
+    });
+    let classes = once(found, |(_, (name, ..))| name.clone(), report);
+    let classes = classes.iter();
+    classes
+        .map(|(name, value, is_default)| (name.as_str(), *value, *is_default))
+        .collect()
 }
 
 /// Reads nodes, sorted by name.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::deadlines::Standing;
 use crate::cluster::quantity;
 use crate::model::{
     Algorithm, Assignment, Binding, Goal, Millis, Outcome, Problem, Resources, Solution, Unit,
@@ -34,6 +35,12 @@ pub struct Document<'a> {
     bound_name: &'static str,
     gap: Option<f64>,
     unit: Unit,
+    /// Weighted; where something is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tardiness_ms: Option<i64>,
+    /// No plan has less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tardiness_bound: Option<i64>,
     assignments: Vec<Placed<'a>>,
     unplaced: Vec<Waiting<'a>>,
 }
@@ -61,7 +68,29 @@ struct Placed<'a> {
     flavor: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     binding: Option<Binding>,
+    /// Where it is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<Deadline>,
     pods: Vec<Pod<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Deadline {
+    due_ms: Millis,
+    met: bool,
+    /// Before this it ends in no plan.
+    earliest_end_ms: Millis,
+}
+
+impl Deadline {
+    fn of(standing: &Standing) -> Self {
+        Self {
+            due_ms: standing.due,
+            met: standing.is_met(),
+            earliest_end_ms: standing.earliest,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -92,6 +121,7 @@ impl<'a> Document<'a> {
         let maximised = problem.goal.is_maximised();
         let mut assignments: Vec<_> = solution.plan.assignments.iter().collect();
         assignments.sort();
+        let has_dues = problem.has_dues();
         Self {
             goal: problem.goal,
             algorithm: solution.algorithm,
@@ -105,9 +135,11 @@ impl<'a> Document<'a> {
             bound_name: solution.bound_name,
             gap: solution.gap(),
             unit: problem.goal.unit(),
+            tardiness_ms: has_dues.then(|| narrow(solution.tardiness)),
+            tardiness_bound: has_dues.then(|| narrow(solution.tardiness_bound)),
             assignments: assignments
                 .into_iter()
-                .map(|one| Placed::new(problem, one, delegated))
+                .map(|one| Placed::new(problem, solution, one, delegated))
                 .collect(),
             unplaced: solution.plan.unplaced.iter().map(Waiting::new).collect(),
         }
@@ -126,7 +158,12 @@ impl Word {
 }
 
 impl<'a> Placed<'a> {
-    fn new(problem: &'a Problem, one: &Assignment, delegated: &Delegated<'_>) -> Self {
+    fn new(
+        problem: &'a Problem,
+        solution: &Solution,
+        one: &Assignment,
+        delegated: &Delegated<'_>,
+    ) -> Self {
         let task = &problem.tasks[one.task];
         let requests = quantities(&task.modes[one.mode].requests);
         let pod = |(index, node): (usize, &usize)| Pod {
@@ -145,6 +182,9 @@ impl<'a> Placed<'a> {
             variant: None,
             flavor: task.modes[one.mode].flavor.as_deref(),
             binding: delegated.contains(&name).then_some(Binding::Delegate),
+            deadline: Standing::of(problem, solution, one)
+                .as_ref()
+                .map(Deadline::of),
             pods: one.nodes.iter().enumerate().map(pod).collect(),
         }
     }
@@ -161,6 +201,11 @@ impl<'a> Waiting<'a> {
             fix: one.fix.as_ref().map(ToString::to_string),
         }
     }
+}
+
+/// What does not fit 64 bits is the largest that does.
+fn narrow(value: i128) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn quantities(requests: &Resources) -> BTreeMap<&str, String> {

@@ -2,8 +2,10 @@
 
 mod convergence;
 mod critical;
+mod deadlines;
 mod document;
 mod earlier;
+mod layered;
 mod progress;
 pub mod settings;
 mod table;
@@ -18,13 +20,12 @@ use jiff::Timestamp;
 use super::manifest::{self, Input, Paths};
 use super::number::share;
 use super::{Error, Exit, chart, gantt, print, svg};
-use crate::cluster::compile::{self, Request};
 use crate::cluster::snapshot;
 use crate::model::{Algorithm, Goal, Problem, Share, Solution};
 use crate::solver::{self, Budget, Improvement};
-use crate::verify;
 use convergence::Convergence;
 use document::{Delegated, Document};
+use layered::Groups;
 use settings::{Limit, Settings};
 use table::Table;
 
@@ -105,12 +106,15 @@ pub fn plan(args: &PlanArgs) -> Result<Exit, Error> {
     for note in &settings.notes {
         eprintln!("note: {note}");
     }
-    let problem = compile(&input, &settings, args);
-    let (solution, elapsed) = search(&problem, &settings, args.verbose)?;
-    verify::check(&problem, &solution).map_err(|violations| {
-        let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
-        Error::Unverified(lines.join("\n"))
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let snapshot = snapshot::take(&input.nodes, &input.pods, now, args.max_share);
+    let groups = Groups::of(&input);
+    let (problem, solution, elapsed) = layered::plan(&groups, snapshot, &settings, |problem| {
+        search(problem, &settings, args.verbose)
     })?;
+    for warning in deadlines::warnings(&problem, &solution) {
+        eprintln!("warning: {warning}");
+    }
     let format = match args.output {
         Format::Table if args.verbose => Format::Wide,
         other => other,
@@ -132,23 +136,6 @@ fn delegated(input: &Input) -> Delegated<'_> {
         .filter(|(_, task)| task.delegated)
         .map(|(batch, task)| (batch.key.as_str(), task.name.as_str()))
         .collect()
-}
-
-fn compile(input: &Input, settings: &Settings, args: &PlanArgs) -> Problem {
-    let now = args.now.unwrap_or_else(Timestamp::now);
-    let snapshot = snapshot::take(&input.nodes, &input.pods, now, args.max_share);
-    let mut requests = Vec::new();
-    for manifest in &input.batches {
-        for (task, meant) in manifest.batch.tasks.iter().enumerate() {
-            requests.push(Request {
-                batch: &manifest.batch,
-                task,
-                copies: (0..meant.count).collect(),
-                release: 0,
-            });
-        }
-    }
-    compile::compile(&snapshot, &requests, settings.goal)
 }
 
 /// Searches on as many threads as were asked for. On standard error there is a line for each improvement where that

@@ -56,6 +56,7 @@ impl Settings {
             Some(goal) => goal,
             None => common_goal(batches)?,
         };
+        refuse_deadlines(goal, batches)?;
         let algorithm = |one: &Manifest| one.wire.spec.optimizer.algorithm;
         let seed = |one: &Manifest| u64::try_from(one.wire.spec.optimizer.seed).unwrap_or(0);
         let given = args
@@ -97,6 +98,18 @@ fn common_goal(batches: &[Manifest]) -> Result<Goal, Error> {
             goal(other),
             other.batch.key
         ))),
+    }
+}
+
+/// A goal of the command line may have no time axis although a batch has deadlines.
+fn refuse_deadlines(goal: Goal, batches: &[Manifest]) -> Result<(), Error> {
+    let has_deadline = |one: &&Manifest| one.batch.tasks.iter().any(|task| task.deadline.is_some());
+    match batches.iter().find(has_deadline) {
+        Some(one) if goal.is_static() => Err(Error::Usage(format!(
+            "{} has deadlines, and {goal} has no time axis; take Makespan, FlowTime or Cost",
+            one.batch.key
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::critical;
+use super::deadlines::Standing;
 use crate::cli::manifest::Input;
 use crate::cli::number::{gap, objective, seconds};
 use crate::cli::wording::found;
 use crate::cluster::quantity;
-use crate::model::{Assignment, Mode, Problem, Run, Solution, Unplaced};
+use crate::model::{Assignment, Millis, Mode, Problem, Run, Solution, Unplaced};
 
 /// What a table is made of.
 pub struct Table<'a> {
@@ -55,6 +56,7 @@ impl Table<'_> {
             objective(goal.unit(), solution.bound),
             solution.bound_name,
         )?;
+        self.write_deadlines(out)?;
         let placed = solution.plan.assignments.len();
         writeln!(
             out,
@@ -75,6 +77,26 @@ impl Table<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    /// How many deadlines are met, and how late the others are.
+    fn write_deadlines(&self, out: &mut dyn Write) -> io::Result<()> {
+        let placed = self.solution.plan.assignments.iter();
+        let standings = placed.filter_map(|one| Standing::of(self.problem, self.solution, one));
+        let standings: Vec<Standing> = standings.collect();
+        if standings.is_empty() {
+            return Ok(());
+        }
+        let met = standings.iter().filter(|standing| standing.is_met());
+        let time = |millis: i128| seconds(Millis::try_from(millis).unwrap_or(Millis::MAX));
+        writeln!(
+            out,
+            "Deadlines: {} of {} met, weighted tardiness {}, at least {} in every plan",
+            met.count(),
+            standings.len(),
+            time(self.solution.tardiness),
+            time(self.solution.tardiness_bound),
+        )
     }
 
     fn used_nodes(&self) -> usize {
@@ -100,7 +122,9 @@ impl Table<'_> {
         if self.is_wide {
             head.extend(["READ", "COMPUTE", "END"]);
         }
+        let has_dues = self.problem.has_dues();
         head.extend(flavored.then_some("FLAVOR"));
+        head.extend(has_dues.then_some("DUE"));
         head.push("REQUESTS");
         let mut rows = vec![head.into_iter().map(str::to_owned).collect()];
         let mut assignments: Vec<&Assignment> = self.solution.plan.assignments.iter().collect();
@@ -134,6 +158,8 @@ impl Table<'_> {
                 ]);
             }
             row.extend(flavored.then(|| mode.flavor.clone().unwrap_or_else(|| "-".into())));
+            let standing = Standing::of(self.problem, self.solution, one);
+            row.extend(has_dues.then(|| standing.map_or("-".into(), |standing| standing.words())));
             row.push(requests(mode));
             rows.push(row);
         }

@@ -1,8 +1,8 @@
 //! Collects what is wrong while reading goes on.
 
-use crate::api::{DECIMAL_MESSAGE, DURATION_MESSAGE, FRACTION_MESSAGE, Fault};
+use crate::api::{DEADLINE_MESSAGE, DECIMAL_MESSAGE, DURATION_MESSAGE, FRACTION_MESSAGE, Fault};
 use crate::cluster::{duration, quantity};
-use crate::model::{Exact, ceil_i64, decimal, exact};
+use crate::model::{Exact, Millis, ceil_i64, decimal, exact};
 
 /// Collects faults while reading goes on.
 #[derive(Default)]
@@ -18,6 +18,17 @@ impl Faults {
         let found = duration::parse(text).filter(|millis| ceil_i64(millis).is_some());
         if found.is_none() {
             self.add(field, format!("{text:?} {DURATION_MESSAGE}"));
+        }
+        found
+    }
+
+    /// A duration above 0, in whole ms, rounded up.
+    pub fn deadline(&mut self, field: &str, text: Option<&String>) -> Option<Millis> {
+        let text = text?;
+        let millis = duration::parse(text).and_then(|millis| ceil_i64(&millis));
+        let found = millis.filter(|millis| *millis > 0);
+        if found.is_none() {
+            self.add(field, format!("{text:?} {DEADLINE_MESSAGE}"));
         }
         found
     }

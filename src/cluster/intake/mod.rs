@@ -1,5 +1,6 @@
 //! Takes a manifest in: a `TaskBatch` becomes a `model::Batch` that is consistent, or a list of faults.
 
+mod deadline;
 mod estimate;
 mod faults;
 mod flavor;
@@ -13,6 +14,7 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::deadline::read_deadlines;
 use self::estimate::read_estimate;
 use self::faults::Faults;
 use self::gang::read_workers;
@@ -41,7 +43,8 @@ pub fn read(batch: &TaskBatch) -> Result<Batch, Vec<Fault>> {
         faults.add("spec", COPIES_MESSAGE);
     }
     faults.duration("spec.optimizer.timeLimit", Some(&spec.optimizer.time_limit));
-    let tasks = read_tasks(&spec.tasks, name, spec.binding, &mut faults);
+    let mut tasks = read_tasks(&spec.tasks, name, spec.binding, &mut faults);
+    read_deadlines(spec, &mut tasks, &mut faults);
     check_names(&spec.tasks, &mut faults);
     check_dependencies(&spec.tasks, &mut faults);
     if !faults.0.is_empty() {
@@ -135,6 +138,7 @@ fn read_task(
         estimate,
         workers,
         after: task.depends_on.clone(),
+        deadline: None,
         rate: exact(1),
         price: None,
         flavor: None,

@@ -19,6 +19,7 @@ mod prices;
 mod relaxation;
 mod separable;
 mod smith;
+mod tardiness;
 
 use crate::model::{Goal, Millis};
 
@@ -27,6 +28,7 @@ use relaxation::{Job, Relaxation, Share, is_within};
 
 pub(super) use learnt::Learnt;
 pub(super) use prices::tariff::Prices;
+pub(super) use tardiness::{earliest_ends, tardiness};
 
 /// A bound and what it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -256,6 +256,34 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Before when no copy of the task ends that starts at `from` or later, with nothing planned; the last moment
+    /// where it cannot run.
+    pub fn earliest_end(&mut self, task: &TaskView, from: Millis) -> Millis {
+        self.timelines.iter_mut().for_each(Timeline::clear);
+        let mut least = Millis::MAX;
+        let mut offer = |_, end: Millis, _, _| least = least.min(end);
+        for mode in &task.modes {
+            if mode.gangs.is_empty() {
+                single_pods(
+                    &mut self.timelines,
+                    mode,
+                    from,
+                    Latest::of_all(),
+                    &mut offer,
+                );
+            } else {
+                gangs(
+                    &mut self.timelines,
+                    mode,
+                    from,
+                    Latest::of_all(),
+                    &mut offer,
+                );
+            }
+        }
+        least
+    }
+
     fn best_place(
         &mut self,
         copy: usize,
@@ -289,7 +317,10 @@ impl<'a> Decoder<'a> {
             let known = best
                 .as_ref()
                 .filter(|_| matches!(preference, Preference::EarliestEnd));
-            let latest = known.map_or(Millis::MAX, |best| best.rank.end);
+            let latest = Latest {
+                end: known.map_or(Millis::MAX, |best| best.rank.end),
+                is_moving: !preference.is_by_class(),
+            };
             let mut offer = |start: Millis, end: Millis, leftover: f64, picks: Picks| {
                 let cost = preference.cost(task, mode, start, end, picks.pods(mode));
                 let rank = Rank {
@@ -356,6 +387,29 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// Ends up to which places are looked for.
+#[derive(Clone, Copy)]
+struct Latest {
+    end: Millis,
+    /// Whether a place on one class ends the search for later ones on others.
+    is_moving: bool,
+}
+
+impl Latest {
+    fn of_all() -> Self {
+        Self {
+            end: Millis::MAX,
+            is_moving: true,
+        }
+    }
+
+    fn reached(&mut self, end: Millis) {
+        if self.is_moving {
+            self.end = self.end.min(end);
+        }
+    }
+}
+
 /// No pod of the mode ends before this.
 fn soonest_end(timelines: &[Timeline], mode: &ModeView, from: Millis) -> Millis {
     let end = |run: &RunView| {
@@ -373,13 +427,12 @@ fn single_pods(
     timelines: &mut [Timeline],
     mode: &ModeView,
     from: Millis,
-    latest: Millis,
+    mut latest: Latest,
     offer: &mut impl FnMut(Millis, Millis, f64, Picks),
 ) {
-    let mut latest = latest;
     for run in &mode.runs {
         let timeline = &mut timelines[run.class];
-        let until = latest.saturating_sub(run.duration);
+        let until = latest.end.saturating_sub(run.duration);
         if from > until {
             break;
         }
@@ -391,7 +444,7 @@ fn single_pods(
             continue;
         };
         let end = spot.start.saturating_add(run.duration);
-        latest = latest.min(end);
+        latest.reached(end);
         offer(
             spot.start,
             end,
@@ -409,17 +462,16 @@ fn gangs(
     timelines: &mut [Timeline],
     mode: &ModeView,
     from: Millis,
-    latest: Millis,
+    mut latest: Latest,
     offer: &mut impl FnMut(Millis, Millis, f64, Picks),
 ) {
-    let mut latest = latest;
     for gang in &mode.gangs {
         let Some((start, picks)) = gang::earliest(
             timelines,
             mode,
             gang,
             from,
-            latest.saturating_sub(gang.duration),
+            latest.end.saturating_sub(gang.duration),
         ) else {
             continue;
         };
@@ -429,7 +481,7 @@ fn gangs(
             .max()
             .unwrap_or(0);
         let end = start.saturating_add(duration);
-        latest = latest.min(end);
+        latest.reached(end);
         offer(start, end, picks.len() as f64, Picks::Many(picks));
     }
 }

@@ -22,6 +22,10 @@ pub(in crate::solver) enum Preference {
     Price(Arc<Tariff>),
     /// The same at learnt prices.
     Learnt(Arc<Prices>),
+    /// The least price of the nodes, by goal Cost.
+    Cost,
+    /// What is best by another preference of all that ends in time, else the earliest end.
+    InTime(Arc<Preference>),
     /// The least price, backwards in time.
     Reversed(Arc<Reversed>),
 }
@@ -57,8 +61,23 @@ impl Preference {
             Preference::EarliestEnd => 0.0,
             Preference::Deadline(ends) if is_in_time(task, ends, end) => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
+            Preference::Cost => {
+                let costs = mode.runs.iter().map(|run| run.price * run.duration as f64);
+                f64::from(mode.pods) * costs.fold(f64::INFINITY, f64::min)
+            }
+            Preference::InTime(other) if end <= task.latest_end => other.floor(task, mode, end),
+            Preference::InTime(_) => f64::INFINITY,
             Preference::Reversed(reversed) => reversed.floor(mode, end),
             Preference::Price(_) | Preference::Learnt(_) => task.weight as f64 * end as f64,
+        }
+    }
+
+    /// Whether a later place of the same mode on another class may be the better one.
+    pub fn is_by_class(&self) -> bool {
+        match self {
+            Preference::Cost => true,
+            Preference::InTime(other) => other.is_by_class(),
+            _ => false,
         }
     }
 
@@ -75,6 +94,18 @@ impl Preference {
             Preference::EarliestEnd => 0.0,
             Preference::Deadline(ends) if is_in_time(task, ends, end) => mode.work,
             Preference::Deadline(_) => f64::INFINITY,
+            Preference::Cost => {
+                let price = |class| {
+                    let run = mode.runs.iter().find(|run| run.class == class);
+                    run.map_or(f64::INFINITY, |run| run.price)
+                };
+                let each = pods.map(|(class, pods)| f64::from(pods) * price(class));
+                each.sum::<f64>() * (end - start) as f64
+            }
+            Preference::InTime(other) if end <= task.latest_end => {
+                other.cost(task, mode, start, end, pods)
+            }
+            Preference::InTime(_) => f64::INFINITY,
             Preference::Reversed(reversed) => reversed.paid(&mode.request.usage, start, end, pods),
             Preference::Price(tariff) => {
                 task.weight as f64 * end as f64 + mode.share * tariff.paid(task.pool, start, end)

@@ -4,6 +4,7 @@ mod at_once;
 mod cost;
 mod flow_time;
 mod makespan;
+mod tardiness;
 
 use crate::model::Goal;
 
@@ -15,6 +16,8 @@ use super::schedule::{Placed, Schedule};
 pub(super) struct Score {
     /// Copies without a place.
     pub unplaced: usize,
+    /// Sum of weight x time after the copies are due, in ms.
+    pub tardiness: i128,
     /// The goal, negated where more is better.
     pub goal: i64,
     /// Sum of weight x end, in ms: of plans that are equal in the goal, the one that is done sooner leads on.
@@ -30,6 +33,7 @@ impl Score {
                 .iter()
                 .filter(|placed| placed.is_none())
                 .count(),
+            tardiness: tardiness::of(instance, schedule),
             goal: if instance.problem.goal.is_maximised() {
                 -objective
             } else {

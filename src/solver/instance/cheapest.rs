@@ -38,6 +38,20 @@ pub(in crate::solver) fn keep_cheapest(
     Some(least)
 }
 
+/// Beside each spread of a gang the cheapest one that lasts no longer: where time matters too, neither is always best.
+pub(in crate::solver) fn add_cheapest_spreads(problem: &Problem, mode: &Mode, view: &mut ModeView) {
+    let cost = |run: &RunView, duration| {
+        let run = mode.run_on(run.class);
+        run.map_or(i64::MAX, |run| pod_cost(run, duration))
+    };
+    let cheap = view
+        .gangs
+        .iter()
+        .map(|gang| spread(problem, view, gang, cost).1);
+    let cheap: Vec<Gang> = cheap.collect();
+    view.gangs.extend(cheap);
+}
+
 /// The cheapest spread of a gang among those that last at most as long as this one, and its cost.
 ///
 /// All pods last as long as the slowest. For each duration that this can be, the pods go to the classes that

@@ -9,10 +9,13 @@ mod reduction;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::model::{Goal, Millis, Mode, NodeClass, Problem, Run};
+use num_traits::ToPrimitive;
 
+use crate::model::{Exact, Goal, Millis, Mode, NodeClass, Problem, Run};
+
+use super::bounds::earliest_ends;
 use super::decoder::timeline::Group;
-use cheapest::keep_cheapest;
+use cheapest::{add_cheapest_spreads, keep_cheapest};
 use profile::{Profile, Request};
 use project::Project;
 
@@ -32,6 +35,10 @@ pub(super) struct Instance<'a> {
     pub class_of: Vec<Option<usize>>,
     /// Whether some task waits for another, under a goal where that matters.
     pub is_ordered: bool,
+    /// Whether some copy is due at some time, under a goal where that matters.
+    pub has_dues: bool,
+    /// For each task before when none of its copies ends in any plan; empty where nothing is due.
+    pub earliest_ends: Vec<Millis>,
     /// What a plan may use up; empty under a goal without a time axis.
     pub budgets: Vec<i64>,
     /// The problem in the form of a project, where it has one.
@@ -45,6 +52,9 @@ pub(super) struct TaskView {
     pub batch: usize,
     pub weight: i64,
     pub release: Millis,
+    pub due: Option<Millis>,
+    /// After this its copies, or others that wait for them, are late at once; the last moment where nothing is due.
+    pub latest_end: Millis,
     pub after: Vec<usize>,
     pub successors: Vec<usize>,
     /// The longest path of least durations from its end to the end of all that wait for it.
@@ -56,6 +66,14 @@ pub(super) struct TaskView {
 }
 
 impl TaskView {
+    /// Weight x how late a copy is that ends at this time.
+    pub fn tardiness(&self, end: Millis) -> i128 {
+        let late = self
+            .due
+            .map_or(0, |due| (i128::from(end) - i128::from(due)).max(0));
+        late.saturating_mul(i128::from(self.weight))
+    }
+
     /// The least duration over all modes.
     pub fn least(&self) -> Millis {
         self.modes.iter().map(|mode| mode.least).min().unwrap_or(0)
@@ -94,6 +112,8 @@ pub(super) struct RunView {
     pub duration: Millis,
     /// Pods that an otherwise unplanned node holds.
     pub slots: u32,
+    /// Price of one pod, in millionths for each ms; only to compare places.
+    pub price: f64,
     /// Index of the group of demands in the class's timeline.
     pub group: usize,
 }
@@ -144,6 +164,15 @@ impl Pool {
 
 impl<'a> Instance<'a> {
     pub fn new(problem: &'a Problem) -> Self {
+        Self::read(problem, false)
+    }
+
+    /// The same, where the plan is there already and may be in any mode.
+    pub fn with_all_modes(problem: &'a Problem) -> Self {
+        Self::read(problem, true)
+    }
+
+    fn read(problem: &'a Problem, all_modes: bool) -> Self {
         let mut instance = Self {
             problem,
             task_of: Vec::new(),
@@ -152,6 +181,8 @@ impl<'a> Instance<'a> {
             pools: Vec::new(),
             class_of: problem.class_of(),
             is_ordered: false,
+            has_dues: problem.has_dues(),
+            earliest_ends: Vec::new(),
             budgets: if problem.goal.is_static() {
                 Vec::new()
             } else {
@@ -159,7 +190,7 @@ impl<'a> Instance<'a> {
             },
             project: None,
         };
-        instance.read_tasks();
+        instance.read_tasks(all_modes);
         instance.read_tails();
         instance.read_pools();
         let groups = group_demands(&mut instance.tasks, problem.classes.len());
@@ -171,13 +202,17 @@ impl<'a> Instance<'a> {
         instance.classes = problem.classes.iter().zip(groups).map(view).collect();
         reduction::mark_spare_modes(problem.goal, &instance.budgets, &mut instance.tasks);
         instance.project = Project::of(&instance);
+        instance.read_latest_ends();
+        instance.earliest_ends = earliest_ends(&instance);
         instance
     }
 
-    fn read_tasks(&mut self) {
+    fn read_tasks(&mut self, all_modes: bool) {
         let is_timed = !self.problem.goal.is_static();
         let only_cheapest = self.problem.goal == Goal::Cost
             && self.problem.budgets.is_empty()
+            && !self.has_dues
+            && !all_modes
             && !may_run_out_of_time(self.problem);
         for (index, task) in self.problem.tasks.iter().enumerate() {
             let first = self.task_of.len();
@@ -196,6 +231,8 @@ impl<'a> Instance<'a> {
                 batch: task.batch,
                 weight: task.weight.max(0),
                 release: if is_timed { task.release.max(0) } else { 0 },
+                due: self.problem.due(task),
+                latest_end: Millis::MAX,
                 after,
                 successors: Vec::new(),
                 tail: 0,
@@ -213,6 +250,23 @@ impl<'a> Instance<'a> {
             };
             let successors = self.tasks[index].successors.iter();
             self.tasks[index].tail = successors.map(behind).max().unwrap_or(0);
+        }
+    }
+
+    /// What is due by itself, and what others that are due wait for.
+    fn read_latest_ends(&mut self) {
+        for index in (0..self.tasks.len()).rev() {
+            let task = &self.tasks[index];
+            let latest_start = |&next: &usize| {
+                let next = &self.tasks[next];
+                match next.latest_end {
+                    Millis::MAX => Millis::MAX,
+                    end => end.saturating_sub(next.least()),
+                }
+            };
+            let behind = task.successors.iter().map(latest_start);
+            self.tasks[index].latest_end =
+                behind.fold(task.due.unwrap_or(Millis::MAX), Millis::min);
         }
     }
 
@@ -287,7 +341,13 @@ fn usable_modes(problem: &Problem, modes: &[Mode], only_cheapest: bool) -> Vec<M
         .enumerate()
         .filter_map(|(index, mode)| read_mode(problem, index, mode));
     if !only_cheapest {
-        return usable.collect();
+        let with_cheap_spreads = |mut view: ModeView| {
+            if problem.goal == Goal::Cost {
+                add_cheapest_spreads(problem, &modes[view.index], &mut view);
+            }
+            view
+        };
+        return usable.map(with_cheap_spreads).collect();
     }
     let mut least = None;
     let mut cheapest = Vec::new();
@@ -327,6 +387,7 @@ fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
                 class: run.class,
                 duration: run.duration.max(0),
                 slots,
+                price: to_float(&run.price),
                 group: 0,
             });
         }
@@ -346,7 +407,7 @@ fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
             .is_none_or(|run| run.duration > runs[end].duration)
     };
     let ends = (enough..runs.len()).filter(|&end| mode.pods > 1 && is_last_of_duration(end));
-    let gangs = ends.map(spread).collect();
+    let gangs: Vec<Gang> = ends.map(spread).collect();
     let (share, work) = (0.0, 0.0);
     Some(ModeView {
         index,
@@ -361,6 +422,10 @@ fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
         spends,
         is_spare: false,
     })
+}
+
+fn to_float(price: &Exact) -> f64 {
+    price.to_f64().unwrap_or(f64::MAX)
 }
 
 /// The first run with which, and the faster ones, there is room for all pods.

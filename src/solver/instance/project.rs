@@ -96,7 +96,12 @@ impl Project {
         };
         let is_small = class.nodes.len() == 1 && instance.copies() <= MOST_COPIES;
         let is_free = class.holds.is_empty() && class.free.iter().all(|free| *free >= 0);
-        if problem.goal.is_static() || problem.goal == Goal::Cost || !is_small || !is_free {
+        if problem.goal.is_static()
+            || problem.goal == Goal::Cost
+            || instance.has_dues
+            || !is_small
+            || !is_free
+        {
             return None;
         }
         let lanes = Lanes::of(&class.free)?;

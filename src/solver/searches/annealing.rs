@@ -6,7 +6,7 @@
 //! parallel; the next round deals them anew. On few nodes each chain has a whole plan of its own. The number
 //! of chains does not depend on the number of threads.
 //!
-//! FlowTime is the energy itself. Under Makespan it is how late copies are, squared, behind due times a little
+//! FlowTime is the energy itself, and so is Cost with deadlines, with what is late on top. Under Makespan it is how late copies are, squared, behind due times a little
 //! before the ends that the batches have now; whenever a better plan is found, the due times move on.
 
 use std::sync::Arc;
@@ -16,7 +16,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::model::{Algorithm, Goal, Millis};
-use crate::solver::decoder::sequences::{Aim, Chain, Decoder, Ground, Lane, lanes_of, schedule_of};
+use crate::solver::decoder::sequences::{
+    Aim, Chain, Decoder, Ground, Lane, Urgency, lanes_of, schedule_of,
+};
 use crate::solver::goals::Score;
 use crate::solver::instance::Instance;
 use crate::solver::schedule::Schedule;
@@ -85,6 +87,7 @@ struct Annealing<'g> {
     missed: u64,
     /// The least energy that was offered at this aim.
     offered: i64,
+    urgency: Urgency,
 }
 
 impl<'g> Annealing<'g> {
@@ -104,6 +107,7 @@ impl<'g> Annealing<'g> {
             reach: FARTHEST,
             missed: 0,
             offered: lanes.iter().map(|lane| lane.energy).sum(),
+            urgency: urgency(search),
             plans: vec![lanes; if is_dealt { 1 } else { CHAINS[1] }],
         }
     }
@@ -206,14 +210,16 @@ impl<'g> Annealing<'g> {
         found
     }
 
-    /// Under Makespan the due times follow the best plan.
+    /// Under Makespan the due times follow the best plan; else only the weight of what is late may change.
     fn aim_again(&mut self, search: &Search) {
         let Some(incumbent) = search.incumbent() else {
             return;
         };
-        if search.problem().goal == Goal::FlowTime {
+        let urgency = urgency(search);
+        if search.problem().goal != Goal::Makespan && urgency == self.urgency {
             return;
         }
+        self.urgency = urgency;
         self.aim = Arc::new(aim(search, &incumbent.schedule, self.reach));
         let mut decoder = Decoder::default();
         for lane in self.plans.iter_mut().flatten() {
@@ -233,6 +239,14 @@ fn deal(mut lanes: Vec<Lane>, random: &mut ChaCha8Rng) -> Vec<Vec<Lane>> {
     parts
 }
 
+/// How much what is late weighs now.
+fn urgency(search: &Search) -> Urgency {
+    match search.incumbent() {
+        Some(incumbent) if incumbent.is_in_time() => Urgency::All,
+        _ => Urgency::Some,
+    }
+}
+
 /// Due times that lie this part of the way from the ends of the batches to those of the bound.
 fn aim(search: &Search, schedule: &Schedule, reach: f64) -> Aim {
     let instance = search.instance;
@@ -243,7 +257,7 @@ fn aim(search: &Search, schedule: &Schedule, reach: f64) -> Aim {
             *end -= sooner.max(1);
         }
     }
-    Aim::new(instance, &ends)
+    Aim::new(instance, &ends, urgency(search))
 }
 
 /// The temperature when this part of the budget is spent, as a fraction of the unit. The more moves there

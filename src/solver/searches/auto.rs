@@ -68,6 +68,9 @@ fn warm_stages(search: &Search) -> &'static [Stage] {
 }
 
 fn stages(search: &Search, size: &Size) -> &'static [Stage] {
+    if search.instance.has_dues {
+        return with_dues(search, size);
+    }
     let has_batches = matches!(size, Size::Many) && backward::suits(search.instance);
     let is_makespan = search.problem().goal == Goal::Makespan;
     if !annealing::suits(search.instance) && !has_batches {
@@ -102,6 +105,24 @@ fn stages(search: &Search, size: &Size) -> &'static [Stage] {
             (1.0, ruin_recreate::run),
         ],
         Size::Many => &[(0.1, priced::sharpen), (1.0, annealing::run)],
+    }
+}
+
+/// Branch and bound knows no deadlines, nor do plans that are made backwards in time.
+fn with_dues(search: &Search, size: &Size) -> &'static [Stage] {
+    let is_small = matches!(size, Size::Few | Size::Some);
+    match annealing::suits(search.instance) {
+        true if is_small => &[
+            (0.3, ruin_recreate::run),
+            (0.9, annealing::run),
+            (1.0, genetic::run),
+        ],
+        true => &[
+            (0.1, priced::sharpen),
+            (0.9, annealing::run),
+            (1.0, ruin_recreate::run),
+        ],
+        false => &[(0.7, ruin_recreate::run), (1.0, genetic::run)],
     }
 }
 

@@ -17,7 +17,7 @@ use crate::solver::bounds::Prices;
 use crate::solver::decoder::Decoder;
 use crate::solver::decoder::preference::Preference;
 use crate::solver::decoder::reversed::Reversed;
-use crate::solver::decoder::sequences::{Aim, Ground, lanes_of, schedule_of};
+use crate::solver::decoder::sequences::{Aim, Ground, Urgency, lanes_of, schedule_of};
 use crate::solver::goals::Score;
 use crate::solver::instance::{Instance, ModeView, TaskView};
 use crate::solver::schedule::{Recipe, Schedule};
@@ -49,6 +49,7 @@ pub(super) fn suits(instance: &Instance) -> bool {
         && instance.problem.batches.len() > 1
         && instance.problem.budgets.is_empty()
         && !instance.is_ordered
+        && !instance.has_dues
 }
 
 /// Finds the least ends of the relaxation with which all fits. The larger the multiple, the less of a margin is
@@ -276,7 +277,11 @@ fn offer(search: &mut Search, ground: Option<&Ground>, backwards: &Schedule) {
         search.evaluate_leaders(vec![forwards(backwards)], Algorithm::Greedy);
         return;
     };
-    let aim = Aim::new(instance, &vec![0; instance.problem.batches.len()]);
+    let aim = Aim::new(
+        instance,
+        &vec![0; instance.problem.batches.len()],
+        Urgency::Some,
+    );
     if let Some(lanes) = lanes_of(ground, &aim, &turned(backwards)) {
         let schedule = schedule_of(ground, &lanes);
         search.count(1);

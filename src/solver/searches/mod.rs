@@ -14,12 +14,13 @@ mod ruin_recreate;
 mod target;
 pub(super) mod warm;
 
-use crate::model::{Algorithm, Goal};
+use crate::model::Algorithm;
+use crate::solver::instance::Instance;
 use crate::solver::search::Search;
 
 /// The searches of an algorithm, in the order in which they run; each goes on from the best plans so far.
-pub(super) fn of(algorithm: Algorithm, goal: Goal) -> &'static [fn(&mut Search)] {
-    if goal.is_static() {
+pub(super) fn of(algorithm: Algorithm, instance: &Instance) -> &'static [fn(&mut Search)] {
+    if instance.problem.goal.is_static() {
         return at_once(algorithm);
     }
     match algorithm {
@@ -28,6 +29,7 @@ pub(super) fn of(algorithm: Algorithm, goal: Goal) -> &'static [fn(&mut Search)]
         Algorithm::Annealing => &[greedy::run, annealing::run],
         Algorithm::ParticleSwarm => &[greedy::run, particle_swarm::run],
         Algorithm::RuinRecreate => &[greedy::run, ruin_recreate::run],
+        Algorithm::Exact if instance.has_dues => &[greedy::run, ruin_recreate::run],
         Algorithm::Exact => &[greedy::run, exact::run],
         Algorithm::Auto => &[auto::run],
     }

@@ -109,13 +109,14 @@ pub(super) fn run(search: &mut Search) {
         return;
     };
     let (instance, seed) = (search.instance, search.seed);
-    let scale = worth(instance, &current.score).abs().max(1.0);
+    let goal = worth(instance, &current.score).abs().max(1.0);
+    let scale = Scale::of(instance, goal);
     let stride = Stride::of(instance);
     let mut round = 0u64;
     while !search.is_over() && round < STEPS {
         round += 1;
         let progress = search.meter().progress().max(round as f64 / STEPS as f64);
-        let temperature = scale * stride.hot * COOLING.powf(progress);
+        let temperature = goal * stride.hot * COOLING.powf(progress);
         let propose = |index: usize| {
             let random = &mut generator(seed, round, index as u64);
             propose(instance, &stride, &current, random)
@@ -125,7 +126,8 @@ pub(super) fn run(search: &mut Search) {
             return;
         };
         let random = &mut generator(seed, round, PROPOSALS as u64);
-        let rise = worth(instance, &score) - worth(instance, &current.score);
+        let rise = worth(instance, &score) - worth(instance, &current.score)
+            + scale.late * (score.tardiness - current.score.tardiness) as f64;
         let luck = -random.random::<f64>().max(f64::MIN_POSITIVE).ln();
         let is_accepted = score.unplaced < current.score.unplaced
             || score.unplaced == current.score.unplaced && rise <= temperature * luck;
@@ -149,6 +151,26 @@ fn best_of(search: &mut Search, recipes: Vec<Recipe>) -> Option<(Score, Recipe, 
     let tried = tried
         .filter_map(|(found, recipe)| found.map(|(score, schedule)| (score, recipe, schedule)));
     tried.min_by_key(|found| found.0)
+}
+
+/// What a weighted ms of lateness is worth beside the goal.
+struct Scale {
+    late: f64,
+}
+
+/// A copy that is late by its own length is worth so many times its part of the goal.
+const LATENESS: f64 = 5.0;
+
+impl Scale {
+    fn of(instance: &Instance, goal: f64) -> Self {
+        let each = instance.tasks.iter().map(|task| {
+            let copies = task.copies.len() as f64;
+            copies * task.weight as f64 * task.least() as f64
+        });
+        Self {
+            late: LATENESS * goal / each.sum::<f64>().max(1.0),
+        }
+    }
 }
 
 /// The goal, and where that is a last end a little of the other ends, so that steps on the flat have a direction.

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::model::{Algorithm, Earlier, Goal, Millis, Mode, Place, Size};
 use crate::solver::decoder::preference::Preference;
 use crate::solver::decoder::sequences::{
-    Aim, Decoder, Ground, Lane, Slot, lanes_from, schedule_of,
+    Aim, Decoder, Ground, Lane, Slot, Urgency, lanes_from, schedule_of,
 };
 use crate::solver::goals::Score;
 use crate::solver::instance::Instance;
@@ -140,13 +140,14 @@ fn keep_turns(search: &mut Search, ground: &Ground, earlier: &Earlier, kept: &[O
         Some((node, kept.mode, kept.start))
     };
     let none_due = vec![0; instance.problem.batches.len()];
-    let mut aim = Aim::new(instance, &none_due);
+    let mut aim = Aim::new(instance, &none_due, Urgency::Some);
     let (mut lanes, mut left) = lanes_from(ground, &aim, place);
     if instance.problem.goal == Goal::Makespan {
         // Only what ends after the last copy of its batch costs anything.
         aim = Aim::new(
             instance,
             &batch_ends(instance, &schedule_of(ground, &lanes)),
+            Urgency::Some,
         );
         let mut decoder = Decoder::default();
         for lane in &mut lanes {

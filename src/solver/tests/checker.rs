@@ -36,6 +36,12 @@ pub fn check(problem: &Problem, solution: &Solution) {
         objective(problem, &plan.assignments),
         "objective"
     );
+    assert_eq!(
+        solution.tardiness,
+        tardiness(problem, &plan.assignments),
+        "tardiness"
+    );
+    assert!(solution.tardiness_bound <= solution.tardiness);
     check_outcome(problem, solution, total);
 }
 
@@ -207,6 +213,18 @@ fn check_nothing_fits_beside(problem: &Problem, solution: &Solution) {
     }
 }
 
+/// The weighted tardiness from the plan alone.
+pub fn tardiness(problem: &Problem, assignments: &[Assignment]) -> i128 {
+    let late = |entry: &Assignment| {
+        let task = &problem.tasks[entry.task];
+        let due = task.due.filter(|_| !problem.goal.is_static());
+        due.map_or(0, |due| {
+            (i128::from(entry.end) - i128::from(due)).max(0) * i128::from(task.weight)
+        })
+    };
+    assignments.iter().map(late).fold(0, i128::saturating_add)
+}
+
 /// The objective from the plan alone.
 pub fn objective(problem: &Problem, assignments: &[Assignment]) -> i64 {
     let value = |entry: &Assignment| -> i128 {
@@ -253,7 +271,8 @@ fn check_outcome(problem: &Problem, solution: &Solution, total: usize) {
         Outcome::Unknown
     } else if placed == 0 {
         Outcome::Infeasible
-    } else if solution.objective == solution.bound {
+    } else if solution.objective == solution.bound && solution.tardiness == solution.tardiness_bound
+    {
         Outcome::Optimal
     } else {
         Outcome::Feasible

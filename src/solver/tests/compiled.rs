@@ -55,6 +55,7 @@ fn problem(snapshot: &Snapshot, batch: &Batch) -> Problem {
         task,
         copies: (0..batch.tasks[task].count).collect(),
         release: 0,
+        due: None,
     };
     let requests: Vec<Request> = (0..batch.tasks.len()).map(request).collect();
     compile(snapshot, &requests, batch.goal)

@@ -2,12 +2,13 @@
 
 use crate::model::{Assignment, Problem};
 
-use super::checker::objective;
+use super::checker::{objective, tardiness};
 
 /// The most copies placed, and the best objective with so many.
 pub struct Exact {
     pub placed: usize,
     pub objective: i64,
+    pub tardiness: i128,
 }
 
 struct Enumeration<'p> {
@@ -15,10 +16,21 @@ struct Enumeration<'p> {
     class_of: Vec<Option<usize>>,
     best: Option<Exact>,
     left: u64,
+    /// Whether tardiness comes before the goal.
+    in_time: bool,
 }
 
-/// `None` where there are too many possibilities.
+/// The least goal whatever the tardiness; `None` where there are too many possibilities.
 pub fn optimum(problem: &Problem) -> Option<Exact> {
+    search(problem, false)
+}
+
+/// The least tardiness, and of those plans the least goal.
+pub fn in_time(problem: &Problem) -> Option<Exact> {
+    search(problem, true)
+}
+
+fn search(problem: &Problem, in_time: bool) -> Option<Exact> {
     let mut copies = Vec::new();
     for (index, task) in problem.tasks.iter().enumerate() {
         copies.extend(task.copies.iter().map(|&copy| (index, copy)));
@@ -31,6 +43,7 @@ pub fn optimum(problem: &Problem) -> Option<Exact> {
         class_of: problem.class_of(),
         best: None,
         left: 60_000,
+        in_time,
     };
     all.place(&mut copies, &mut Vec::new());
     all.best.filter(|_| all.left > 0)
@@ -204,13 +217,22 @@ impl Enumeration<'_> {
         let found = Exact {
             placed: plan.len(),
             objective: objective(self.problem, plan),
+            tardiness: tardiness(self.problem, plan),
         };
         let sign = if self.problem.goal.is_maximised() {
             -1
         } else {
             1
         };
-        let key = |exact: &Exact| (std::cmp::Reverse(exact.placed), sign * exact.objective);
+        let in_time = self.in_time;
+        let key = |exact: &Exact| {
+            let late = if in_time { exact.tardiness } else { 0 };
+            (
+                std::cmp::Reverse(exact.placed),
+                late,
+                sign * exact.objective,
+            )
+        };
         if self
             .best
             .as_ref()

@@ -4,6 +4,7 @@ mod batches;
 mod bounds;
 mod checker;
 mod compiled;
+mod dues;
 mod exact;
 mod exhaustive;
 mod hostile;

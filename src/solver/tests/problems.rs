@@ -157,6 +157,7 @@ fn task(
         copies: (0..random.random_range(1..=limits.copies)).collect(),
         weight: amount(sizes, 3, random).max(1),
         release: amount(sizes, 3, random),
+        due: None,
         after: (0..known).filter(|_| random.random_bool(0.2)).collect(),
         modes,
     })
@@ -251,6 +252,7 @@ pub fn seed_case() -> Problem {
         copies: vec![0],
         weight: 1,
         release: 0,
+        due: None,
         after: Vec::new(),
         modes: (1..=4).map(|r| mode(r, d, p)).collect(),
     };
@@ -320,6 +322,7 @@ pub fn moldable(tasks: usize, count: usize, seed: u64) -> Problem {
             copies: vec![0],
             weight: random.random_range(1..=5),
             release: 0,
+            due: None,
             after: Vec::new(),
             modes: (1..=8).map(mode).collect(),
         }

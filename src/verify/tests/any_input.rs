@@ -72,6 +72,7 @@ fn wild_task() -> impl Strategy<Value = PlannedTask> {
                 copies,
                 weight,
                 release,
+                due: (release % 2 == 0).then_some(weight),
                 after,
                 modes,
             },

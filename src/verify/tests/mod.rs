@@ -1,13 +1,14 @@
 //! For each violation a small plan that must be caught, beside one that must pass.
 
 mod any_input;
+mod deadlines;
 mod places;
 mod score;
 mod times;
 
 use super::fixture::*;
 use super::{CopyName, Violation, check, check_plan};
-use crate::model::{Goal, Plan, Problem};
+use crate::model::{Goal, Plan, Problem, Solution};
 
 /// The words of the violations of a plan.
 fn faults(problem: &Problem, plan: &Plan) -> Vec<String> {

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use crate::model::{Millis, Mode, NodeClass, Problem};
+use crate::model::{Goal, Millis, Mode, NodeClass, Problem};
 use crate::solver::instance::Instance;
 
+use super::lane::MOST_URGENCY;
 use super::units::{Run, Units};
 
 /// Beyond this, sums of ends are not searched, so that no sum overflows.
@@ -31,6 +32,8 @@ pub struct Choice {
     pub duration: Millis,
     /// What it uses of the pool's capacity: the largest share over the resources.
     pub share: f64,
+    /// What it costs, in millionths, under Cost.
+    pub cost: i64,
     usage: Range<usize>,
 }
 
@@ -68,6 +71,7 @@ impl<'a> Ground<'a> {
             && modes.all(|mode| mode.pods == 1)
             && instance.tasks.iter().all(|task| !task.modes.is_empty())
             && has_small_ends(instance)
+            && has_small_costs(instance)
     }
 
     /// `None` where this form does not suit.
@@ -112,6 +116,7 @@ impl<'a> Ground<'a> {
                     class,
                     duration: run.duration,
                     share: view.share,
+                    cost: cost(instance, index, mode, class),
                     usage: begin..self.usages.len(),
                 });
             }
@@ -141,6 +146,36 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// What a copy costs in this mode on a class; 0 under other goals.
+fn cost(instance: &Instance, task: usize, mode: usize, class: usize) -> i64 {
+    let problem = instance.problem;
+    let mode = &problem.tasks[task].modes[instance.tasks[task].modes[mode].index];
+    match problem.goal {
+        Goal::Cost => mode.run_on(class).map_or(0, |run| run.cost),
+        _ => 0,
+    }
+}
+
+/// The price of a millisecond of the dearest mode, rounded up: at least 1.
+pub fn most_price(instance: &Instance) -> i64 {
+    let modes = instance.tasks.iter().flat_map(|task| &task.modes);
+    let prices = modes.flat_map(|mode| mode.runs.iter().map(|run| run.price));
+    prices.fold(0.0, f64::max).ceil().clamp(1.0, 1e9) as i64
+}
+
+/// Whether no sum of costs can come near the limits of 64 bits.
+fn has_small_costs(instance: &Instance) -> bool {
+    if instance.problem.goal != Goal::Cost || !instance.has_dues {
+        return true;
+    }
+    let all = instance.problem.tasks.iter().map(|task| {
+        let runs = task.modes.iter().flat_map(|mode| &mode.runs);
+        let most = runs.map(|run| i128::from(run.cost)).max().unwrap_or(0);
+        most.saturating_mul(task.copies.len() as i128)
+    });
+    all.fold(0, i128::saturating_add) < MOST_ENERGY
+}
+
 /// Whether no sum of weighted ends can come near the limits of 64 bits.
 fn has_small_ends(instance: &Instance) -> bool {
     let holds = instance
@@ -168,7 +203,13 @@ fn has_small_ends(instance: &Instance) -> bool {
             .max(1);
         weights = weights.saturating_add(copies.saturating_mul(i128::from(weight)));
     }
-    horizon.saturating_mul(weights) < MOST_ENERGY && weights < MOST_WEIGHTS
+    let urgency = match (instance.has_dues, instance.problem.goal) {
+        (false, _) => 1,
+        (true, Goal::Cost) => i128::from(MOST_URGENCY) * i128::from(most_price(instance)),
+        (true, _) => 1 + i128::from(MOST_URGENCY),
+    };
+    let energy = horizon.saturating_mul(weights).saturating_mul(urgency);
+    energy < MOST_ENERGY && weights < MOST_WEIGHTS
 }
 
 /// The units that are free of a resource over time. What is held counts from the start, even where the hold

@@ -4,16 +4,43 @@ use crate::model::{Goal, Millis};
 use crate::solver::instance::Instance;
 use crate::solver::schedule::Schedule;
 
-use super::ground::{Ground, Slot};
+use super::ground::{Choice, Ground, Slot, most_price};
 use super::units::{Run, Units};
 
 /// What each copy is to reach. Its energy is `weight` x how much later than `due` it ends; under Makespan, where
-/// the latest copy counts, the square of it, in units of 2^`shift` ms.
+/// the latest copy counts, the square of it, in units of 2^`shift` ms; under Cost with deadlines what it costs. What ends after the
+/// deadline of the user adds to that.
 #[derive(Clone, Debug)]
 pub struct Aim {
     copies: Vec<Target>,
     shift: Option<u32>,
+    is_cost: bool,
 }
+
+/// How much a time beyond the deadline weighs, beside the same time of other energy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Until nothing is late that need not be: late copies may swap.
+    Some,
+    /// From then on: hardly any other gain is worth it.
+    All,
+}
+
+impl Urgency {
+    fn factor(self) -> i64 {
+        match self {
+            Urgency::Some => 16,
+            Urgency::All => MOST_URGENCY,
+        }
+    }
+}
+
+/// The largest factor.
+pub const MOST_URGENCY: i64 = 1 << 10;
+/// Under Makespan squares of lateness are small enough for this one alone.
+const SQUARE_URGENCY: i64 = 16;
+/// And nothing is later than so many units.
+const MOST_TARDY: i64 = 1 << 15;
 
 /// The unit of lateness is at most a 2^15th of the last due time, and nothing counts as later than 2^18 units: so
 /// no sum of squares x weights over all copies leaves 63 bits.
@@ -28,11 +55,19 @@ struct Target {
     weight: i64,
     due: Millis,
     release: Millis,
+    deadline: Millis,
+    /// Weight of a time after the deadline.
+    urgency: i64,
 }
 
 impl Aim {
     /// For FlowTime weighted ends; for Makespan how far each copy ends behind the due time of its batch.
-    pub fn new(instance: &Instance, dues: &[Millis]) -> Self {
+    pub fn new(instance: &Instance, dues: &[Millis], urgency: Urgency) -> Self {
+        let factor = match instance.problem.goal {
+            Goal::Makespan => SQUARE_URGENCY,
+            Goal::Cost => urgency.factor().saturating_mul(most_price(instance)),
+            _ => urgency.factor(),
+        };
         let target = |&task: &usize| {
             let view = &instance.tasks[task];
             let (weight, due) = match instance.problem.goal {
@@ -46,22 +81,28 @@ impl Aim {
                 weight: weight.max(0),
                 due,
                 release: view.release,
+                deadline: view.due.unwrap_or(Millis::MAX).max(0),
+                urgency: factor.saturating_mul(view.weight),
             }
         };
         let last = dues.iter().copied().max().unwrap_or(0);
         Self {
             copies: instance.task_of.iter().map(target).collect(),
             shift: (instance.problem.goal == Goal::Makespan).then(|| shift_of(last)),
+            is_cost: instance.problem.goal == Goal::Cost && instance.has_dues,
         }
     }
 
-    fn energy(&self, target: Target, end: Millis) -> i64 {
+    fn energy(&self, target: Target, choice: &Choice, end: Millis) -> i64 {
         let late = (end - target.due).max(0);
+        let tardy = (end - target.deadline).max(0);
         match self.shift {
-            None => target.weight * late,
+            None if self.is_cost => choice.cost + target.urgency * tardy,
+            None => target.weight * late + target.urgency * tardy,
             Some(shift) => {
-                let late = (late >> shift).min(MOST_LATE) + i64::from(late > 0);
-                target.weight * (late * late)
+                let units = |time: Millis, most| (time >> shift).min(most) + i64::from(time > 0);
+                let (late, tardy) = (units(late, MOST_LATE), units(tardy, MOST_TARDY));
+                target.weight * (late * late) + target.urgency * (tardy * tardy)
             }
         }
     }
@@ -81,11 +122,14 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Sum over its copies of weight x duration.
+    /// Sum over its copies of weight x duration, or of their costs where these are the energy.
     pub fn weighted_durations(&self, ground: &Ground, aim: &Aim) -> f64 {
         let weighted = |&slot: &Slot| {
-            let weight = aim.copies[slot.copy as usize].weight;
-            weight as f64 * ground.choice(slot).duration as f64
+            let choice = ground.choice(slot);
+            match aim.is_cost {
+                true => choice.cost as f64,
+                false => aim.copies[slot.copy as usize].weight as f64 * choice.duration as f64,
+            }
         };
         self.slots.iter().map(weighted).sum()
     }
@@ -209,7 +253,7 @@ impl Decoder {
                 }
             }
         }
-        (start, aim.energy(target, start + choice.duration))
+        (start, aim.energy(target, choice, start + choice.duration))
     }
 }
 

@@ -12,4 +12,4 @@ mod units;
 
 pub(in crate::solver) use chain::Chain;
 pub(in crate::solver) use ground::{Ground, Slot};
-pub(in crate::solver) use lane::{Aim, Decoder, Lane, lanes_from, lanes_of, schedule_of};
+pub(in crate::solver) use lane::{Aim, Decoder, Lane, Urgency, lanes_from, lanes_of, schedule_of};

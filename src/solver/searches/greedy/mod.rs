@@ -8,6 +8,7 @@
 //! Static goals: modes by marginal gains, then those of most value less the price of their share, at the price at
 //! which the pool is just full (Lagrangian relaxation, Fisher 1981); then best fit, the largest first.
 
+mod due;
 mod marginal;
 
 use std::sync::Arc;
@@ -38,6 +39,9 @@ const MOST_MODES: usize = 60_000;
 
 /// Decodes the greedy recipes, best guess first, as far as the budget goes.
 pub(super) fn run(search: &mut Search) {
+    if search.instance.has_dues {
+        return due::run(search);
+    }
     match search.problem().goal {
         Goal::Makespan => makespan(search),
         Goal::FlowTime => flow_time(search),
