@@ -9,7 +9,7 @@ use super::settings::Settings;
 use crate::cli::manifest::Input;
 use crate::cluster::compile::{self, Request};
 use crate::decide::layers::{Layers, inherited};
-use crate::model::{Plan, Problem, Snapshot, Solution, Unplaced};
+use crate::model::{Plan, Problem, Snapshot, Solution};
 use crate::solver;
 use crate::verify;
 
@@ -148,8 +148,7 @@ impl<'p> Merged<'p> {
     fn into_plan(self) -> Result<Plan, Error> {
         let mut plan = self.plan.ok_or_else(unreadable)?;
         plan.assignments.sort();
-        plan.unplaced
-            .sort_by(|one: &Unplaced, other| one.cmp(other));
+        plan.unplaced.sort();
         Ok(plan)
     }
 }
