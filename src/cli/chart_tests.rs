@@ -6,7 +6,7 @@ use super::chart::{Bar, Chart, Note, Row, WHOLE, ticks};
 use super::gantt::{self, Screen};
 use super::svg;
 use crate::model::{
-    Algorithm, Assignment, Goal, Millis, Mode, NodeClass, Outcome, Plan, PlannedBatch, PlannedTask,
+    Algorithm, Assignment, Goal, Millis, Mode, Near, NodeClass, Outcome, Plan, PlannedBatch, PlannedTask,
     Problem, Reason, Resources, Solution, Unplaced,
 };
 
@@ -21,6 +21,7 @@ fn problem() -> Problem {
         held: vec![],
     };
     let mode = |cpu: i64, gpu: i64| Mode {
+        communicate: Vec::new(),
         flavor: None,
         pods: 1,
         requests: Resources::from_iter(
@@ -34,6 +35,7 @@ fn problem() -> Problem {
         runs: vec![],
     };
     let task = |name: &str, copies: u32, modes: Vec<Mode>| PlannedTask {
+        near: Near::Anywhere,
         batch: 0,
         name: name.into(),
         copies: (0..copies).collect(),

@@ -5,6 +5,7 @@ mod classes;
 pub mod compile;
 #[cfg(test)]
 mod compile_tests;
+mod domains;
 pub mod duration;
 pub mod explain;
 #[cfg(test)]

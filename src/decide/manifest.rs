@@ -218,7 +218,7 @@ fn cpu_is_guaranteed(resources: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Placement, PodShape, Range, Scaling, Workers, exact};
+    use crate::model::{Placement, PodShape, Range, Scaling, Together, Workers, exact};
 
     fn task(ranges: &[&str]) -> Task {
         let range = Range {
@@ -227,6 +227,7 @@ mod tests {
             step: 1,
         };
         Task {
+            together: Together::default(),
             name: "t".into(),
             count: 1,
             weight: 1,

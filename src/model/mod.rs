@@ -14,6 +14,7 @@ mod problem;
 mod reason;
 mod resources;
 mod task;
+mod topology;
 
 pub use earlier::{Earlier, EarlierTask, Place, Size};
 pub use exact::{Exact, ceil_i64, decimal, exact, floor_i64};
@@ -21,13 +22,14 @@ pub use fix::{Fix, Mend, quantity};
 pub use fraction::Fraction;
 pub use node::{Hold, Node, Snapshot, Taint, TaintEffect};
 pub use plan::{Assignment, Outcome, Plan, Solution, Unplaced, gap};
-pub use problem::{Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Run};
+pub use problem::{Mode, Near, NodeClass, PlannedBatch, PlannedTask, Problem, Run, Tier};
 pub use reason::Reason;
 pub use resources::{CPU, MEMORY, Overflow, PODS, Resources, is_extended};
 pub use task::{
     Algorithm, Batch, Binding, Estimate, Expression, Goal, NAME_FIELD, NodeSelectorTerm, Operator,
     Placement, PodShape, Range, Scaling, Task, Toleration, Unit, Workers,
 };
+pub use topology::{Exchange, HOST, HOSTNAME, Level, Together, Topology, Wish};
 
 /// A point in time or a length of time, in milliseconds. Plan time 0 is now.
 pub type Millis = i64;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Exact, Millis, Resources};
+use super::{Exact, Millis, Resources, Topology};
 
 /// What a taint does to pods that do not tolerate it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub free: Vec<Resources>,
     /// What our own pods hold besides, node by node.
     pub holds: Vec<Vec<Hold>>,
+    /// The network between the nodes.
+    pub topology: Arc<Topology>,
 }
 
 impl Snapshot {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Exact, Overflow, PODS, Resources, TaintEffect};
+use super::{Exact, Overflow, PODS, Resources, TaintEffect, Together};
 
 /// What a plan is to minimise, or for Throughput to maximise.
 #[derive(
@@ -227,6 +227,8 @@ pub struct Task {
     pub estimate: Estimate,
     /// How many pods run it together.
     pub workers: Workers,
+    /// What these have to do with each other.
+    pub together: Together,
     /// Names of the tasks whose copies must all have ended before.
     pub after: Vec<String>,
     /// How fast it computes, where 1 is what the estimate says; above 0.

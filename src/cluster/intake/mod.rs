@@ -23,7 +23,7 @@ use crate::api::{
     Binding, COPIES_MESSAGE, DELEGATE_MESSAGE, Fault, MOST_COPIES, RANGE_MESSAGE, RangeSpec,
     STEP_MESSAGE, TaskBatch, TaskSpec, WHOLE_MESSAGE,
 };
-use crate::model::{Batch, Exact, Range, Resources, Task, Workers, ceil_i64, exact, is_extended};
+use crate::model::{Batch, Exact, Range, Resources, Task, Together, Workers, ceil_i64, exact, is_extended};
 
 /// The most ways to run one task: sizes x numbers of workers.
 pub const MOST_MODES: i64 = 1024;
@@ -122,6 +122,7 @@ fn read_task(
     check_pod_level(&shape.pod_level, &ranges, at, faults);
     let placement = placement::read(&pod);
     (faults.0.len() == before).then(|| Task {
+        together: Together::default(),
         name: task.name.clone(),
         count: u32::try_from(task.count).unwrap_or(1),
         weight: task.weight,

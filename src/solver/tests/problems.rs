@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::model::{
-    Exact, Goal, Hold, Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Resources, Run,
+    Exact, Goal, Hold, Mode, Near, NodeClass, PlannedBatch, PlannedTask, Problem, Resources, Run,
     ceil_i64, exact,
 };
 
@@ -152,6 +152,7 @@ fn task(
     };
     let known = problem.tasks.len();
     modes.iter().any(has_room).then(|| PlannedTask {
+        near: Near::Anywhere,
         batch: random.random_range(0..problem.batches.len()),
         name: format!("t{index}"),
         copies: (0..random.random_range(1..=limits.copies)).collect(),
@@ -196,6 +197,7 @@ fn mode(
             let cost = ceil_i64(&(&price * exact(duration))).unwrap_or(i64::MAX);
             let slots = u32::try_from(slots).unwrap_or(u32::MAX);
             runs.push(Run {
+                across: Vec::new(),
                 class: index,
                 duration,
                 read: 0,
@@ -217,6 +219,7 @@ fn mode(
         0
     };
     Mode {
+        communicate: Vec::new(),
         flavor: None,
         pods,
         requests: Resources::default(),
@@ -233,6 +236,7 @@ pub fn seed_case() -> Problem {
         1000 * r + (250 * d - 1000 * r).max(0) + (250 * p - 1000 * r).max(0)
     };
     let mode = |r: i64, d: i64, p: i64| Mode {
+        communicate: Vec::new(),
         flavor: None,
         pods: 1,
         requests: Resources::default(),
@@ -246,6 +250,7 @@ pub fn seed_case() -> Problem {
         )],
     };
     let task = |(index, (d, p)): (usize, (i64, i64))| PlannedTask {
+        near: Near::Anywhere,
         batch: 0,
         name: format!("t{index}"),
         copies: vec![0],
@@ -285,6 +290,7 @@ fn nodes(count: usize, gpus: i64) -> Problem {
 
 fn run(class: usize, duration: i64, slots: u32) -> Run {
     Run {
+        across: Vec::new(),
         class,
         duration,
         read: 0,
@@ -302,6 +308,7 @@ pub fn moldable(tasks: usize, count: usize, seed: u64) -> Problem {
         let work = 10_000.0 * f64::from(random.random_range(1..100u32));
         let exponent = f64::from(random.random_range(60..96u32)) / 100.0;
         let mode = |gpus: i64| Mode {
+            communicate: Vec::new(),
             flavor: None,
             pods: 1,
             requests: size_named(gpus),
@@ -315,6 +322,7 @@ pub fn moldable(tasks: usize, count: usize, seed: u64) -> Problem {
             )],
         };
         PlannedTask {
+            near: Near::Anywhere,
             batch: 0,
             name: format!("t{index}"),
             copies: vec![0],
