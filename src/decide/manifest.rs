@@ -121,9 +121,12 @@ fn labels(intent: &Intent<'_>) -> Map<String, Value> {
         (label::TASK, intent.spec.name.clone()),
         (label::COPY, intent.copy.copy.to_string()),
         (label::ATTEMPT, intent.copy.attempt.to_string()),
-        (label::WORKER, intent.worker.to_string()),
     ];
     labels.extend(ours.map(|(key, value)| (key.to_owned(), json!(value))));
+    labels.remove(label::WORKER);
+    if intent.spec.gang.is_some() {
+        labels.insert(label::WORKER.to_owned(), json!(intent.worker.to_string()));
+    }
     labels
 }
 
@@ -161,18 +164,22 @@ fn strings(map: &Value) -> Map<String, Value> {
     map.as_object().cloned().unwrap_or_default()
 }
 
-/// Tells the container which copy and which worker it is; a variable that the user set stays as it is.
+/// Tells the container which copy and, in a gang, which worker it is; a variable that the user set stays as it is.
 fn add_environment(container: &mut Value, intent: &Intent<'_>) {
-    let place = [
+    let copy = [
         ("TASKBATCH_INDEX", intent.copy.copy),
         ("TASKBATCH_COUNT", intent.task.count),
         ("TASKBATCH_ATTEMPT", intent.copy.attempt),
+    ];
+    let worker = [
         ("TASKBATCH_WORKER", intent.worker),
         ("TASKBATCH_WORKERS", intent.workers),
     ];
-    let place = place.map(|(name, value)| (name, value.to_string()));
+    let worker = worker.iter().filter(|_| intent.spec.gang.is_some());
+    let place = copy.iter().chain(worker);
+    let place = place.map(|(name, value)| (*name, value.to_string()));
     let mut env = container["env"].as_array().cloned().unwrap_or_default();
-    for (name, value) in place.into_iter().chain(rendezvous::variables(intent)) {
+    for (name, value) in place.chain(rendezvous::variables(intent)) {
         if !env.iter().any(|set| set["name"] == name) {
             env.push(json!({"name": name, "value": value}));
         }
