@@ -46,6 +46,7 @@ fn problem() -> Problem {
     };
     Problem {
         goal: Goal::Makespan,
+        levels: vec![],
         budgets: vec![],
         resources: ["cpu", "nvidia.com/gpu", "pods"]
             .map(str::to_owned)

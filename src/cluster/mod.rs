@@ -29,3 +29,4 @@ pub mod requests;
 pub mod snapshot;
 mod sums;
 pub mod template;
+pub mod topology;

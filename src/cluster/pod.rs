@@ -79,6 +79,8 @@ pub struct OwnPod {
     pub predicted_end: Option<Timestamp>,
     /// What the plan expected of it.
     pub predicted: Option<PredictedMillis>,
+    /// The outermost level of the network that its gang spans.
+    pub level: Option<String>,
     /// Failed attempts of this copy before this one.
     pub failures: u32,
     /// Rejected or lost attempts of this copy just before this one.
@@ -132,25 +134,41 @@ pub struct PredictedMillis {
     pub read: Millis,
     /// Time that computes.
     pub compute: Millis,
+    /// Time that the workers of a gang communicate.
+    pub communicate: Millis,
     /// Time in all.
     pub total: Millis,
 }
 
 impl PredictedMillis {
-    /// As `read/compute/total`.
-    pub fn write(self) -> String {
-        format!("{}/{}/{}", self.read, self.compute, self.total)
+    /// As `read/compute/total`, with `/communicate/level` for a gang that spans a level of the network.
+    pub fn write(self, level: Option<&str>) -> String {
+        let plain = format!("{}/{}/{}", self.read, self.compute, self.total);
+        match level {
+            Some(level) => format!("{plain}/{}/{level}", self.communicate),
+            None => plain,
+        }
     }
 
-    /// Reads what `write` wrote.
-    pub fn read(text: &str) -> Option<Self> {
-        let mut parts = text.split('/').map(|part| part.parse().ok());
-        let found = Self {
-            read: parts.next()??,
-            compute: parts.next()??,
-            total: parts.next()??,
+    /// Reads what `write` wrote: the times, and the level.
+    pub fn read(text: &str) -> Option<(Self, Option<String>)> {
+        let mut parts = text.split('/');
+        let mut time = || parts.next()?.parse().ok();
+        let (read, compute, total) = (time()?, time()?, time()?);
+        let mut found = Self {
+            read,
+            compute,
+            total,
+            communicate: 0,
         };
-        parts.next().is_none().then_some(found)
+        let level = match parts.next() {
+            None => None,
+            Some(communicate) => {
+                found.communicate = communicate.parse().ok()?;
+                Some(parts.next()?.to_owned())
+            }
+        };
+        parts.next().is_none().then_some((found, level))
     }
 }
 
@@ -234,6 +252,7 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
     let label = |key: &str| meta.labels.as_ref()?.get(key);
     let note = |key: &str| meta.annotations.as_ref()?.get(key);
     let status = pod.status.clone().unwrap_or_default();
+    let predicted = note(annotation::PREDICTED).and_then(|text| PredictedMillis::read(text));
     Some(OwnPod {
         batch_uid: owner.uid.clone(),
         task: label(label::TASK)?.clone(),
@@ -247,7 +266,8 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
             .and_then(|revision| revision.parse().ok())
             .unwrap_or(0),
         predicted_end: note(annotation::PREDICTED_END).and_then(|time| time.parse().ok()),
-        predicted: note(annotation::PREDICTED).and_then(|text| PredictedMillis::read(text)),
+        predicted: predicted.as_ref().map(|(times, _)| *times),
+        level: predicted.and_then(|(_, level)| level),
         failures: count(note(annotation::FAILURES)),
         rejections: count(note(annotation::REJECTIONS)),
         delegated: pod

@@ -1,6 +1,6 @@
 //! What a search works on: tasks with modes, and nodes in classes, with dense vectors for resources.
 
-use super::{Exact, Goal, Hold, Millis, Resources, Unplaced};
+use super::{Assignment, Exact, Goal, HOST, Hold, Millis, Resources, Unplaced};
 
 /// A planning problem. Every demand and every free amount is a vector over `resources`.
 #[derive(Clone, Debug, Default)]
@@ -165,6 +165,23 @@ impl Problem {
         let is_spanned = |tier: &Tier| nodes.windows(2).any(|two| tier.domains[two[0]] != tier.domains[two[1]]);
         let found = self.levels.iter().position(is_spanned);
         found.unwrap_or(self.levels.len())
+    }
+
+    /// The alias of the outermost level that a gang spans, `host` where it spans none; `None` for a single pod, and where
+    /// no levels are known.
+    pub fn level_of(&self, assignment: &Assignment) -> Option<&str> {
+        if self.levels.is_empty() || assignment.nodes.len() < 2 {
+            return None;
+        }
+        let tier = self.levels.get(self.spanned(&assignment.nodes));
+        Some(tier.map_or(HOST, |tier| tier.alias.as_str()))
+    }
+
+    /// How long a gang communicates, in ms, rounded up.
+    pub fn communication(&self, assignment: &Assignment) -> Millis {
+        let mode = &self.tasks[assignment.task].modes[assignment.mode];
+        let level = self.spanned(&assignment.nodes);
+        mode.communicate.get(level).copied().unwrap_or(0)
     }
 
     /// The class of each node; `None` for nodes that no task can use.

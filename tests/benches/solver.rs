@@ -146,6 +146,7 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
             weight: 1,
         }],
         tasks: (0..tasks).map(&mut task).collect(),
+        levels: Vec::new(),
         unplaceable: Vec::new(),
         budgets: Vec::new(),
     }

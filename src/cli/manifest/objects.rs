@@ -14,11 +14,11 @@ use serde_path_to_error::Segment;
 
 use super::Manifest;
 use super::report::Report;
-use super::source::{File, Object, Origin};
+use super::source::{self, File, Object, Origin};
 use crate::api::{Fault, TaskBatch, schema};
 use crate::cluster::pod::Pod;
-use crate::cluster::{intake, node, pod};
-use crate::model::Node;
+use crate::cluster::{intake, node, pod, topology};
+use crate::model::{Node, Topology};
 
 /// A kind of objects that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +53,25 @@ impl Kind {
 static SCHEMA: LazyLock<schema::Schema> = LazyLock::new(schema::Schema::of_task_batch);
 
 /// Reads batches. The namespace is `default` where none is given.
-pub fn batches(objects: Vec<Object>, report: &mut Report) -> Vec<Manifest> {
-    let found = each(objects, report, batch);
+pub fn batches(
+    objects: Vec<Object>,
+    topology: &Topology,
+    report: &mut Report,
+) -> Vec<Manifest> {
+    let found = each(objects, report, |value| batch(value, topology));
     once(found, |(_, read)| read.batch.key.clone(), report)
+}
+
+/// Reads the levels of the network; none where something is wrong with them.
+pub fn topology(path: &str, report: &mut Report) -> Topology {
+    let Some(object) = source::read_plain(path, report) else {
+        return Topology::default();
+    };
+    topology::read(&object.value).unwrap_or_else(|faults| {
+        let mut tell = |fault| report.field(&object.origin, fault);
+        faults.into_iter().for_each(&mut tell);
+        Topology::default()
+    })
 }
 
 /// Reads nodes, sorted by name.
@@ -131,7 +147,7 @@ fn once<T>(
     found.into_iter().map(|(_, value)| value).collect()
 }
 
-fn batch(value: &mut Value) -> Result<Manifest, Vec<Fault>> {
+fn batch(value: &mut Value, topology: &Topology) -> Result<Manifest, Vec<Fault>> {
     check_version(Kind::TaskBatch, value)?;
     let mut faults = schema::metadata_faults(&value["metadata"]);
     if !value["metadata"].is_null() {
@@ -149,7 +165,8 @@ fn batch(value: &mut Value) -> Result<Manifest, Vec<Fault>> {
         Err(_) => return Err(faults),
     };
     let meant = intake::read(&wire);
-    for fault in meant.as_ref().err().into_iter().flatten() {
+    let unknown = intake::unknown_levels(&wire, topology);
+    for fault in meant.as_ref().err().into_iter().flatten().chain(&unknown) {
         if faults.iter().all(|known| known.field != fault.field) {
             faults.push(fault.clone());
         }

@@ -61,7 +61,18 @@ struct Placed<'a> {
     flavor: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     binding: Option<Binding>,
+    /// Of a gang, where the levels of the network are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topology: Option<Span<'a>>,
     pods: Vec<Pod<'a>>,
+}
+
+/// The outermost level of the network that a gang spans, and what that costs it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Span<'a> {
+    level: &'a str,
+    communicate_ms: Millis,
 }
 
 #[derive(Debug, Serialize)]
@@ -145,6 +156,10 @@ impl<'a> Placed<'a> {
             variant: None,
             flavor: task.modes[one.mode].flavor.as_deref(),
             binding: delegated.contains(&name).then_some(Binding::Delegate),
+            topology: problem.level_of(one).map(|level| Span {
+                level,
+                communicate_ms: problem.communication(one),
+            }),
             pods: one.nodes.iter().enumerate().map(pod).collect(),
         }
     }

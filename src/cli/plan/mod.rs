@@ -39,6 +39,9 @@ pub struct PlanArgs {
     /// Files with Pods that use these nodes, such as kubectl get pods -A -o yaml prints
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pods: Vec<String>,
+    /// File with the levels of the network between the nodes, outermost first; see docs/workloads.md
+    #[arg(long, value_name = "FILE")]
+    topology: Option<String>,
     /// What the plan is to be good at: Makespan, FlowTime, Cost, Shortfall or Throughput; default: the batch's
     #[arg(long, value_name = "GOAL")]
     goal: Option<Goal>,
@@ -95,6 +98,7 @@ pub fn plan(args: &PlanArgs) -> Result<Exit, Error> {
         batches: &args.files,
         nodes: &args.nodes,
         pods: &args.pods,
+        topology: args.topology.as_deref(),
     })?;
     let settings = Settings::of(args, &input.batches)?;
     for note in &settings.notes {
@@ -130,7 +134,8 @@ fn delegated(input: &Input) -> Delegated<'_> {
 }
 
 fn compile(input: &Input, settings: &Settings, now: Timestamp) -> Problem {
-    let snapshot = snapshot::take(&input.nodes, &input.pods, now);
+    let mut snapshot = snapshot::take(&input.nodes, &input.pods, now);
+    snapshot.topology = input.topology.clone();
     let mut requests = Vec::new();
     for manifest in &input.batches {
         for (task, meant) in manifest.batch.tasks.iter().enumerate() {

@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use self::estimate::read_estimate;
 use self::faults::Faults;
-use self::gang::read_workers;
+use self::gang::{read_together, read_workers};
+pub use self::gang::unknown_levels;
 use self::order::{check_dependencies, check_names};
 use super::binding::{self, Binder};
 use super::{placement, requests, template};
@@ -23,7 +24,7 @@ use crate::api::{
     Binding, COPIES_MESSAGE, DELEGATE_MESSAGE, Fault, MOST_COPIES, RANGE_MESSAGE, RangeSpec,
     STEP_MESSAGE, TaskBatch, TaskSpec, WHOLE_MESSAGE,
 };
-use crate::model::{Batch, Exact, Range, Resources, Task, Together, Workers, ceil_i64, exact, is_extended};
+use crate::model::{Batch, Exact, Range, Resources, Task, Workers, ceil_i64, exact, is_extended};
 
 /// The most ways to run one task: sizes x numbers of workers.
 pub const MOST_MODES: i64 = 1024;
@@ -111,6 +112,7 @@ fn read_task(
     let sized = sized_resource(task, &ranges, &own, at, faults);
     let estimate = read_estimate(task, sized.as_deref(), at, faults);
     let workers = read_workers(task, at, faults);
+    let together = read_together(task, at, faults);
     gang::check(task, &workers, batch, at, faults);
     check_modes(&ranges, sized.as_deref(), &workers, at, faults);
     let ranged = ranges.keys().map(String::as_str).collect();
@@ -122,7 +124,7 @@ fn read_task(
     check_pod_level(&shape.pod_level, &ranges, at, faults);
     let placement = placement::read(&pod);
     (faults.0.len() == before).then(|| Task {
-        together: Together::default(),
+        together,
         name: task.name.clone(),
         count: u32::try_from(task.count).unwrap_or(1),
         weight: task.weight,

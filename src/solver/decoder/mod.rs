@@ -15,7 +15,7 @@ pub(super) mod timeline;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::model::Millis;
+use crate::model::{Millis, Near};
 
 use super::goals::Score;
 use super::instance::{Instance, ModeView, RunView, TaskView};
@@ -59,7 +59,7 @@ enum Picks {
 
 impl Picks {
     /// (class, pods) of each node.
-    fn pods<'p>(&'p self, mode: &'p ModeView) -> impl Iterator<Item = (usize, u32)> + 'p {
+    fn pods<'p>(&'p self, mode: &'p ModeView) -> impl Iterator<Item = (usize, u32)> + Clone + 'p {
         let (one, many) = match self {
             Picks::One { class, .. } => (Some((*class, 1)), [].as_slice()),
             Picks::Many(picks) => (None, picks.as_slice()),
@@ -263,7 +263,8 @@ impl<'a> Decoder<'a> {
         preference: &Preference,
         from: Millis,
     ) -> Option<Place> {
-        let task = self.instance.task(copy);
+        let instance = self.instance;
+        let task = instance.task(copy);
         let is_allowed = |mode: usize| {
             let spends = &task.modes[mode].spends;
             self.allowance.allows(copy, spends)
@@ -295,6 +296,7 @@ impl<'a> Decoder<'a> {
                 let rank = Rank {
                     cost,
                     end,
+                    strays: strays(instance, task.near, mode, &picks),
                     work: mode.work,
                     leftover,
                 };
@@ -307,10 +309,15 @@ impl<'a> Decoder<'a> {
                     });
                 }
             };
-            if mode.gangs.is_empty() {
+            if mode.pods == 1 {
                 single_pods(&mut self.timelines, mode, from, latest, &mut offer);
             } else {
-                gangs(&mut self.timelines, mode, from, latest, &mut offer);
+                let mut offer = |start, end, picks: Vec<Pick>| {
+                    offer(start, end, picks.len() as f64, Picks::Many(picks));
+                };
+                let within = (from, latest);
+                let is_soonest = matches!(preference, Preference::EarliestEnd);
+                gang::offer_all(instance, &mut self.timelines, mode, within, is_soonest, &mut offer);
             }
         }
         best
@@ -353,6 +360,20 @@ impl<'a> Decoder<'a> {
                 self.schedule.place(copy, place.mode, (start, end), nodes);
             }
         }
+    }
+}
+
+/// Whether pods stand less near each other than they rather would.
+fn strays(instance: &Instance, near: Near, mode: &ModeView, picks: &Picks) -> bool {
+    let Near::Rather(level) = near else {
+        return false;
+    };
+    let classes = picks.pods(mode).map(|(class, _)| class);
+    let nodes = classes.clone().count();
+    if level < instance.problem.levels.len() {
+        instance.spanned(nodes, classes) <= level
+    } else {
+        nodes > 1
     }
 }
 
@@ -401,35 +422,5 @@ fn single_pods(
                 node: spot.node,
             },
         );
-    }
-}
-
-/// Offers the earliest place of each spread of a gang.
-fn gangs(
-    timelines: &mut [Timeline],
-    mode: &ModeView,
-    from: Millis,
-    latest: Millis,
-    offer: &mut impl FnMut(Millis, Millis, f64, Picks),
-) {
-    let mut latest = latest;
-    for gang in &mode.gangs {
-        let Some((start, picks)) = gang::earliest(
-            timelines,
-            mode,
-            gang,
-            from,
-            latest.saturating_sub(gang.duration),
-        ) else {
-            continue;
-        };
-        let duration = picks
-            .iter()
-            .map(|pick| mode.runs[pick.run].duration)
-            .max()
-            .unwrap_or(0);
-        let end = start.saturating_add(duration);
-        latest = latest.min(end);
-        offer(start, end, picks.len() as f64, Picks::Many(picks));
     }
 }
