@@ -6,8 +6,8 @@ use super::chart::{Bar, Chart, Note, Row, WHOLE, ticks};
 use super::gantt::{self, Screen};
 use super::svg;
 use crate::model::{
-    Algorithm, Assignment, Goal, Millis, Mode, Near, NodeClass, Outcome, Plan, PlannedBatch, PlannedTask,
-    Problem, Reason, Resources, Solution, Unplaced,
+    Algorithm, Assignment, Goal, Millis, Mode, Near, NodeClass, Outcome, Plan, PlannedBatch,
+    PlannedTask, Problem, Reason, Resources, Solution, Unplaced,
 };
 
 const MINUTE: Millis = 60_000;

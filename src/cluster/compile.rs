@@ -8,8 +8,8 @@ use super::classes::{classify, slots};
 use super::domains::{can_tell, levels, near, rounded_up};
 use super::{explain, modes, snapshot};
 use crate::model::{
-    Batch, Exact, Fix, Fraction, Goal, Millis, Mode, Near, Placement, PlannedBatch,
-    PlannedTask, Problem, Reason, Resources, Run, Snapshot, Task, Tier, Unplaced, exact,
+    Batch, Exact, Fix, Fraction, Goal, Millis, Mode, Near, Placement, PlannedBatch, PlannedTask,
+    Problem, Reason, Resources, Run, Snapshot, Task, Tier, Unplaced, exact,
 };
 
 /// Copies of one task that want a place.

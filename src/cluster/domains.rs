@@ -1,10 +1,15 @@
 //! Which domains of the network nodes are in, and which tasks can tell.
 
+use std::collections::BTreeMap;
+
 use super::modes;
 use crate::model::{Fraction, Goal, Level, Millis, Near, Snapshot, Task, Tier, Topology, Wish};
 
 /// The levels of the network, if some task has several pods.
-pub(super) fn levels<'t>(snapshot: &Snapshot, mut tasks: impl Iterator<Item = &'t Task>) -> Vec<Tier> {
+pub(super) fn levels<'t>(
+    snapshot: &Snapshot,
+    mut tasks: impl Iterator<Item = &'t Task>,
+) -> Vec<Tier> {
     let topology = &snapshot.topology;
     if topology.levels.is_empty() || !tasks.any(has_gangs) {
         return Vec::new();
@@ -50,4 +55,44 @@ pub(super) fn near(task: &Task, topology: &Topology) -> Near {
 /// In whole ms, rounded up; the longest that 64 bits say where it is longer.
 pub(super) fn rounded_up(time: &Fraction) -> Millis {
     time.ceil().unwrap_or(Millis::MAX)
+}
+
+/// Nodes by domain, of which pods must be within one; nodes without the label are in none.
+pub(super) struct Within<'a> {
+    /// What tasks call such a domain.
+    pub alias: &'a str,
+    /// The label of the level; `None` for a single node.
+    pub label: Option<&'a str>,
+    /// Indices of nodes.
+    pub domains: Vec<Vec<usize>>,
+}
+
+/// The domains that these nodes are in, where the task requires one of a level.
+pub(super) fn within<'a>(
+    snapshot: &'a Snapshot,
+    task: &'a Task,
+    nodes: &[usize],
+) -> Option<Within<'a>> {
+    let Wish::Required(alias) = &task.together.wish else {
+        return None;
+    };
+    let topology = &snapshot.topology;
+    let Near::Within(index) = near(task, topology) else {
+        return None;
+    };
+    let level = topology.levels.get(index);
+    let numbers = level.and_then(|_| topology.domains(&snapshot.nodes).into_iter().nth(index));
+    let mut domains: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for &node in nodes {
+        let labels = &snapshot.nodes[node].labels;
+        if level.is_none_or(|level| labels.contains_key(&level.label)) {
+            let domain = numbers.as_ref().map_or(node, |numbers| numbers[node]);
+            domains.entry(domain).or_default().push(node);
+        }
+    }
+    Some(Within {
+        alias,
+        label: level.map(|level| level.label.as_str()),
+        domains: domains.into_values().collect(),
+    })
 }

@@ -7,7 +7,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::model::{
     CPU, Estimate, Expression, MEMORY, Node, NodeSelectorTerm, Operator, PODS, Placement, PodShape,
-    Range, Resources, Scaling, Snapshot, Taint, TaintEffect, Task, Together, Toleration, Workers, exact,
+    Range, Resources, Scaling, Snapshot, Taint, TaintEffect, Task, Together, Toleration, Workers,
+    exact,
 };
 
 /// How many cases a test tries, unless the environment says more.

@@ -6,6 +6,8 @@ pub mod compile;
 #[cfg(test)]
 mod compile_tests;
 mod domains;
+#[cfg(test)]
+mod domains_tests;
 pub mod duration;
 pub mod explain;
 #[cfg(test)]

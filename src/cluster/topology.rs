@@ -39,7 +39,10 @@ pub fn read(value: &Value) -> Result<Topology, Vec<Fault>> {
     })?;
     let mut faults = Vec::new();
     if spec.levels.len() > MOST_LEVELS {
-        let message = format!("{} levels are too many, at most {MOST_LEVELS}", spec.levels.len());
+        let message = format!(
+            "{} levels are too many, at most {MOST_LEVELS}",
+            spec.levels.len()
+        );
         faults.push(Fault::new("levels", message));
     }
     let mut levels: Vec<Level> = Vec::new();
@@ -83,7 +86,10 @@ fn check_names(
         );
         faults.push(Fault::new(format!("{at}.alias"), message));
     } else if known.iter().any(|other| other.alias == *alias) {
-        faults.push(Fault::new(format!("{at}.alias"), format!("{alias:?} stands twice")));
+        faults.push(Fault::new(
+            format!("{at}.alias"),
+            format!("{alias:?} stands twice"),
+        ));
     } else if alias == HOST && level.node_label != HOSTNAME {
         let message = format!("{HOST:?} is a single node: it needs nodeLabel {HOSTNAME}");
         faults.push(Fault::new(format!("{at}.alias"), message));
@@ -190,12 +196,30 @@ mod tests {
             level
         };
         for (levels, wanted) in [
-            (json!([rack(json!({"bandwidth": "0"}))]), "levels[0].bandwidth: \"0\""),
-            (json!([rack(json!({"latency": "fast"}))]), "levels[0].latency: \"fast\""),
-            (json!([rack(json!({"alias": "Rack"}))]), "levels[0].alias: \"Rack\""),
-            (json!([rack(json!({"alias": "host"}))]), "levels[0].alias: \"host\""),
-            (json!([rack(json!({"nodeLabel": "a/b/c"}))]), "levels[0].nodeLabel: \"a/b/c\""),
-            (json!([rack(json!({})), rack(json!({}))]), "levels[1].alias: \"rack\" stands twice"),
+            (
+                json!([rack(json!({"bandwidth": "0"}))]),
+                "levels[0].bandwidth: \"0\"",
+            ),
+            (
+                json!([rack(json!({"latency": "fast"}))]),
+                "levels[0].latency: \"fast\"",
+            ),
+            (
+                json!([rack(json!({"alias": "Rack"}))]),
+                "levels[0].alias: \"Rack\"",
+            ),
+            (
+                json!([rack(json!({"alias": "host"}))]),
+                "levels[0].alias: \"host\"",
+            ),
+            (
+                json!([rack(json!({"nodeLabel": "a/b/c"}))]),
+                "levels[0].nodeLabel: \"a/b/c\"",
+            ),
+            (
+                json!([rack(json!({})), rack(json!({}))]),
+                "levels[1].alias: \"rack\" stands twice",
+            ),
             (
                 json!([{"nodeLabel": HOSTNAME, "alias": "node"}, rack(json!({}))]),
                 "levels[0].nodeLabel: kubernetes.io/hostname must be the last level",

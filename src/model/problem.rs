@@ -162,7 +162,11 @@ impl Problem {
 
     /// The outermost level that pods on these nodes span; the number of levels where they span none.
     pub fn spanned(&self, nodes: &[usize]) -> usize {
-        let is_spanned = |tier: &Tier| nodes.windows(2).any(|two| tier.domains[two[0]] != tier.domains[two[1]]);
+        let is_spanned = |tier: &Tier| {
+            nodes
+                .windows(2)
+                .any(|two| tier.domains[two[0]] != tier.domains[two[1]])
+        };
         let found = self.levels.iter().position(is_spanned);
         found.unwrap_or(self.levels.len())
     }

@@ -163,9 +163,6 @@ mod tests {
             bytes: exact(i64::MAX),
             steps: 3,
         };
-        assert_eq!(
-            far.communication(2, &exchange),
-            Fraction::from(3 * 2 * 7)
-        );
+        assert_eq!(far.communication(2, &exchange), Fraction::from(3 * 2 * 7));
     }
 }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::model::{
-    Algorithm, Assignment, Exact, Goal, Hold, Millis, Mode, Near, NodeClass, Outcome, Plan, PlannedBatch,
-    PlannedTask, Problem, Reason, Resources, Run, Solution, Unplaced,
+    Algorithm, Assignment, Exact, Goal, Hold, Millis, Mode, Near, NodeClass, Outcome, Plan,
+    PlannedBatch, PlannedTask, Problem, Reason, Resources, Run, Solution, Unplaced,
 };
 
 /// The batch of every task that is not given another one.

@@ -55,13 +55,9 @@ pub(super) fn check(
     };
     for (index, copy) in candidates {
         let task = &ground.problem.tasks[index];
-        let Some(mode) = task
-            .modes
-            .iter()
-            .position(|mode| {
-                budgets::allow(&left, mode) && fits(ground, (task.near, mode), &rooms, from(task))
-            })
-        else {
+        let Some(mode) = task.modes.iter().position(|mode| {
+            budgets::allow(&left, mode) && fits(ground, (task.near, mode), &rooms, from(task))
+        }) else {
             continue;
         };
         let copy = ground.copy_name(task, copy);
@@ -181,7 +177,12 @@ fn fits(ground: &Ground, (near, mode): (Near, &Mode), rooms: &[Room], start: Mil
     };
     let (levels, above) = (
         ground.problem.levels.len(),
-        ground.problem.levels.iter().filter(|tier| !tier.is_host).count(),
+        ground
+            .problem
+            .levels
+            .iter()
+            .filter(|tier| !tier.is_host)
+            .count(),
     );
     let on_one_node = |room: &Room| ends(room, levels) && slots_in(room, mode) >= wanted;
     if rooms.iter().any(|room| room.nodes > 0 && on_one_node(room)) {

@@ -28,7 +28,11 @@ pub(super) fn check(ground: &Ground, placed: &[Placed], found: &mut Vec<Violatio
 pub(super) fn spanned(ground: &Ground, nodes: &[usize]) -> usize {
     let levels = &ground.problem.levels;
     let first = nodes.first().copied().unwrap_or_default();
-    let differs = |tier: &Tier| nodes.iter().any(|&node| domain(tier, node) != domain(tier, first));
+    let differs = |tier: &Tier| {
+        nodes
+            .iter()
+            .any(|&node| domain(tier, node) != domain(tier, first))
+    };
     levels.iter().position(differs).unwrap_or(levels.len())
 }
 

@@ -2,7 +2,8 @@
 
 use divan::Bencher;
 use taskbatch::model::{
-    Algorithm, Goal, Mode, Near, NodeClass, PlannedBatch, PlannedTask, Problem, Resources, Run, exact,
+    Algorithm, Goal, Mode, Near, NodeClass, PlannedBatch, PlannedTask, Problem, Resources, Run,
+    exact,
 };
 use taskbatch::solver::{Budget, Improvement, Options, solve};
 

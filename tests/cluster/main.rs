@@ -23,6 +23,7 @@ mod returned_tests;
 mod scenario;
 mod serve;
 mod sharing_tests;
+mod topology_tests;
 mod worker;
 
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ fn main() -> anyhow::Result<ExitCode> {
         refusal_tests::TESTS,
         returned_tests::TESTS,
         sharing_tests::TESTS,
+        topology_tests::TESTS,
     ]
     .concat();
     harness::run(&tests)

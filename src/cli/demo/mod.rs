@@ -172,7 +172,8 @@ mod tests {
             colour: false,
         };
         let narrator = Narrator::new(&mut out, screen, Pace::new(args.speed));
-        play(&args, cluster(&args, batches, nodes), topology, narrator).expect("writes into memory");
+        play(&args, cluster(&args, batches, nodes), topology, narrator)
+            .expect("writes into memory");
         String::from_utf8(out).expect("text")
     }
 

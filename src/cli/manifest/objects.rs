@@ -53,11 +53,7 @@ impl Kind {
 static SCHEMA: LazyLock<schema::Schema> = LazyLock::new(schema::Schema::of_task_batch);
 
 /// Reads batches. The namespace is `default` where none is given.
-pub fn batches(
-    objects: Vec<Object>,
-    topology: &Topology,
-    report: &mut Report,
-) -> Vec<Manifest> {
+pub fn batches(objects: Vec<Object>, topology: &Topology, report: &mut Report) -> Vec<Manifest> {
     let found = each(objects, report, |value| batch(value, topology));
     once(found, |(_, read)| read.batch.key.clone(), report)
 }

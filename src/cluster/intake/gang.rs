@@ -91,7 +91,10 @@ pub fn unknown_levels(batch: &TaskBatch, topology: &Topology) -> Vec<Fault> {
         let near = task.gang.as_ref().and_then(|gang| gang.topology.as_ref());
         let named = near.map(|near| [("required", &near.required), ("preferred", &near.preferred)]);
         for (kind, alias) in named.into_iter().flatten() {
-            let Some(alias) = alias.as_ref().filter(|alias| topology.find(alias).is_none()) else {
+            let Some(alias) = alias
+                .as_ref()
+                .filter(|alias| topology.find(alias).is_none())
+            else {
                 continue;
             };
             let field = format!("spec.tasks[{index}].gang.topology.{kind}");

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use self::estimate::read_estimate;
 use self::faults::Faults;
-use self::gang::{read_together, read_workers};
 pub use self::gang::unknown_levels;
+use self::gang::{read_together, read_workers};
 use self::order::{check_dependencies, check_names};
 use super::binding::{self, Binder};
 use super::{placement, requests, template};

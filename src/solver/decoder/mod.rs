@@ -317,7 +317,14 @@ impl<'a> Decoder<'a> {
                 };
                 let within = (from, latest);
                 let is_soonest = matches!(preference, Preference::EarliestEnd);
-                gang::offer_all(instance, &mut self.timelines, mode, within, is_soonest, &mut offer);
+                gang::offer_all(
+                    instance,
+                    &mut self.timelines,
+                    mode,
+                    within,
+                    is_soonest,
+                    &mut offer,
+                );
             }
         }
         best

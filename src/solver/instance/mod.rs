@@ -16,8 +16,8 @@ use super::decoder::timeline::Group;
 use cheapest::keep_cheapest;
 use profile::{Profile, Request};
 use project::Project;
-use spread::{Spreads, above_hosts, domain_of};
 pub(super) use spread::{Gang, Packed, Part};
+use spread::{Spreads, above_hosts, domain_of};
 
 /// The most groups of demands that a class keeps keys for; beyond it near ones share a key.
 const MOST_GROUPS: usize = 32;
@@ -187,7 +187,9 @@ impl<'a> Instance<'a> {
         };
         let domains = |class: usize| {
             let levels = 0..instance.above;
-            levels.map(|level| domain_of(problem, class, level)).collect()
+            levels
+                .map(|level| domain_of(problem, class, level))
+                .collect()
         };
         instance.domains = (0..problem.classes.len()).map(domains).collect();
         instance.read_tasks();
@@ -288,7 +290,9 @@ impl<'a> Instance<'a> {
         }
         let is_spanned = |level: &usize| {
             let own = self.domains[first][*level];
-            classes.clone().any(|class| self.domains[class][*level] != own)
+            classes
+                .clone()
+                .any(|class| self.domains[class][*level] != own)
         };
         (0..self.above).find(is_spanned).unwrap_or(self.above)
     }
@@ -375,7 +379,11 @@ fn read_mode(problem: &Problem, near: Near, index: usize, mode: &Mode) -> Option
         let slots = request.slots(&class.free, u64::from(run.slots));
         if slots > 0 && !class.nodes.is_empty() {
             // What takes no time holds nothing, so that any number of pods fits.
-            let takes_time = run.across.iter().chain([&run.duration]).any(|time| *time > 0);
+            let takes_time = run
+                .across
+                .iter()
+                .chain([&run.duration])
+                .any(|time| *time > 0);
             let slots = if takes_time { slots } else { u64::MAX };
             let slots = u32::try_from(slots).unwrap_or(u32::MAX);
             runs.push(RunView {

@@ -57,7 +57,10 @@ fn check_assignment(problem: &Problem, assignment: &Assignment) {
     assert_eq!(assignment.nodes.len(), mode.pods as usize, "pods");
     let duration = duration(problem, mode, &assignment.nodes);
     assert_eq!(assignment.end - assignment.start, duration, "duration");
-    assert!(are_near(problem, task.near, &assignment.nodes), "too far from each other");
+    assert!(
+        are_near(problem, task.near, &assignment.nodes),
+        "too far from each other"
+    );
     let release = if problem.goal.is_static() {
         0
     } else {
@@ -72,10 +75,15 @@ fn check_assignment(problem: &Problem, assignment: &Assignment) {
 
 /// What a copy takes on these nodes: its slowest pod, with the outermost level that two pods have between them.
 pub fn duration(problem: &Problem, mode: &Mode, nodes: &[usize]) -> i64 {
-    let pairs = || nodes.iter().flat_map(|&one| nodes.iter().map(move |&other| (one, other)));
-    let level = problem.levels.iter().position(|tier| {
-        pairs().any(|(one, other)| tier.domains[one] != tier.domains[other])
-    });
+    let pairs = || {
+        nodes
+            .iter()
+            .flat_map(|&one| nodes.iter().map(move |&other| (one, other)))
+    };
+    let level = problem
+        .levels
+        .iter()
+        .position(|tier| pairs().any(|(one, other)| tier.domains[one] != tier.domains[other]));
     let run = |&node: &usize| {
         let run = mode.run_on(class_of(problem, node).0);
         let run = run.expect("a class that the mode runs on");
@@ -209,22 +217,20 @@ fn check_nothing_fits_beside(problem: &Problem, solution: &Solution) {
                     .map(|&node| (node, run.slots))
             });
             let mut slots = BTreeMap::<usize, i128>::new();
-            for (node, own) in nodes
-                .map(|(node, most)| {
-                    let left = left(node);
-                    let each = mode
-                        .demand
-                        .iter()
-                        .zip(&left)
-                        .filter(|(demand, _)| **demand > 0);
-                    let own = each
-                        .map(|(demand, left)| (left / i128::from(*demand)).max(0))
-                        .min()
-                        .unwrap_or(i128::MAX)
-                        .min(i128::from(most));
-                    (node, own)
-                })
-            {
+            for (node, own) in nodes.map(|(node, most)| {
+                let left = left(node);
+                let each = mode
+                    .demand
+                    .iter()
+                    .zip(&left)
+                    .filter(|(demand, _)| **demand > 0);
+                let own = each
+                    .map(|(demand, left)| (left / i128::from(*demand)).max(0))
+                    .min()
+                    .unwrap_or(i128::MAX)
+                    .min(i128::from(most));
+                (node, own)
+            }) {
                 let domain = match task.near {
                     Near::Within(level) => match problem.levels.get(level) {
                         Some(tier) => tier.domains[node],

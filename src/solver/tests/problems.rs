@@ -96,7 +96,10 @@ fn put_on_racks(problem: &mut Problem, sizes: Sizes, random: &mut ChaCha8Rng) {
     for level in 0..random.random_range(0..=2) {
         for class in &problem.classes {
             let own = random.random_range(0..2);
-            class.nodes.iter().for_each(|&node| domain_of[node] = 2 * domain_of[node] + own);
+            class
+                .nodes
+                .iter()
+                .for_each(|&node| domain_of[node] = 2 * domain_of[node] + own);
         }
         problem.levels.push(Tier {
             alias: format!("l{level}"),
@@ -127,7 +130,11 @@ fn put_on_racks(problem: &mut Problem, sizes: Sizes, random: &mut ChaCha8Rng) {
             1 => Near::Rather(level),
             _ => Near::Anywhere,
         };
-        if !task.modes.iter().any(|mode| fits_within(problem, task.near, mode)) {
+        if !task
+            .modes
+            .iter()
+            .any(|mode| fits_within(problem, task.near, mode))
+        {
             task.near = Near::Anywhere;
         }
         for mode in task.modes.iter_mut().filter(|mode| mode.pods > 1) {

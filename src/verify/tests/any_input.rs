@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::model::{Assignment, Exact, Hold, Millis, Mode, Near, NodeClass, PlannedTask, Resources, Run};
+use crate::model::{
+    Assignment, Exact, Hold, Millis, Mode, Near, NodeClass, PlannedTask, Resources, Run,
+};
 
 fn wild_number() -> impl Strategy<Value = i64> {
     prop_oneof![

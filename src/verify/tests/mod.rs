@@ -1,6 +1,7 @@
 //! For each violation a small plan that must be caught, beside one that must pass.
 
 mod any_input;
+mod near;
 mod places;
 mod score;
 mod times;

@@ -260,7 +260,8 @@ fn groups(instance: &Instance, jobs: &[&Job], classes: &[usize]) -> Vec<usize> {
                     run.duration as u64,
                 );
                 if !run.across.is_empty() {
-                    exact[run.class] = mix(exact[run.class], run.least.unwrap_or(Millis::MAX) as u64);
+                    exact[run.class] =
+                        mix(exact[run.class], run.least.unwrap_or(Millis::MAX) as u64);
                 }
                 if last[run.class] != index {
                     last[run.class] = index;

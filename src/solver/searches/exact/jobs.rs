@@ -390,7 +390,11 @@ fn ways_of(
             class: run.class,
             is_slowest: run.duration == gang.duration,
             lasting: if talks { lasting(run) } else { Vec::new() },
-            domains: if talks { instance.domains(run.class).to_vec() } else { Vec::new() },
+            domains: if talks {
+                instance.domains(run.class).to_vec()
+            } else {
+                Vec::new()
+            },
         };
         way(gang.duration, runs.map(lane).collect())
     };

@@ -131,7 +131,11 @@ fn gang(
             } else {
                 most
             };
-            let pods = if way.is_packed && pods < most { 0 } else { pods };
+            let pods = if way.is_packed && pods < most {
+                0
+            } else {
+                pods
+            };
             total += pods;
             room.pods.push(u32::try_from(pods).unwrap_or(0));
         }
