@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rayon::prelude::*;
 
 use super::classes::{classify, slots};
-use super::domains::{can_tell, levels, near, rounded_up};
+use super::domains::{can_tell, have_room, is_labelled, levels, near, rounded_up};
 use super::{explain, modes, snapshot};
 use crate::model::{
-    Batch, Exact, Fix, Fraction, Goal, Millis, Mode, Near, Placement, PlannedBatch, PlannedTask,
-    Problem, Reason, Resources, Run, Snapshot, Task, Tier, Unplaced, exact,
+    Batch, Exact, Fix, Fraction, Goal, Millis, Mode, Placement, PlannedBatch, PlannedTask, Problem,
+    Reason, Resources, Run, Snapshot, Task, Tier, Unplaced, exact,
 };
 
 /// Copies of one task that want a place.
@@ -323,10 +323,13 @@ impl<'a> Compiler<'a> {
                 false => modes::communication(task, size.pods, &self.snapshot.topology),
             };
             let runs: Vec<Run> = (0..self.problem.classes.len())
-                .filter(|class| admitted[*class] && self.is_labelled(task, *class))
+                .filter(|class| {
+                    admitted[*class] && is_labelled(self.snapshot, task, self.first(*class))
+                })
                 .filter_map(|class| self.run(task, &size, &demand, &terms, class))
                 .collect();
-            if self.have_room(task, &runs, size.pods) {
+            let near = near(task, &self.snapshot.topology);
+            if have_room(&self.problem, near, &runs, size.pods) {
                 found.push(Mode {
                     flavor: task.flavor.clone(),
                     pods: size.pods,
@@ -342,40 +345,9 @@ impl<'a> Compiler<'a> {
         found
     }
 
-    /// Whether nodes of the class have a domain at the level that the task requires.
-    fn is_labelled(&self, task: &Task, class: usize) -> bool {
-        let topology = &self.snapshot.topology;
-        let node = self.problem.classes[class].nodes.first();
-        match near(task, topology) {
-            Near::Within(level) => node.is_some_and(|node| {
-                let labels = &self.snapshot.nodes[*node].labels;
-                let level = topology.levels.get(level);
-                level.is_none_or(|level| labels.contains_key(&level.label))
-            }),
-            Near::Anywhere | Near::Rather(_) => true,
-        }
-    }
-
-    /// Whether so many pods have room on these runs, as near each other as they must stand.
-    fn have_room(&self, task: &Task, runs: &[Run], pods: u32) -> bool {
-        let of_run = |run: &Run| {
-            let nodes = self.problem.classes[run.class].nodes.len() as u64;
-            u64::from(run.slots) * nodes
-        };
-        let wanted = u64::from(pods);
-        let Near::Within(level) = near(task, &self.snapshot.topology) else {
-            return runs.iter().map(of_run).sum::<u64>() >= wanted;
-        };
-        let Some(tier) = self.problem.levels.get(level) else {
-            return runs.iter().any(|run| run.slots >= pods);
-        };
-        let mut rooms: BTreeMap<usize, u64> = BTreeMap::new();
-        for run in runs {
-            let node = self.problem.classes[run.class].nodes.first();
-            let domain = node.map_or(0, |node| tier.domains[*node]);
-            *rooms.entry(domain).or_default() += of_run(run);
-        }
-        rooms.into_values().any(|room| room >= wanted)
+    /// The first node of a class.
+    fn first(&self, class: usize) -> Option<usize> {
+        self.problem.classes[class].nodes.first().copied()
     }
 
     fn run(

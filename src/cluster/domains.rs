@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::modes;
-use crate::model::{Fraction, Goal, Level, Millis, Near, Snapshot, Task, Tier, Topology, Wish};
+use crate::model::{
+    Fraction, Goal, Level, Millis, Near, Problem, Run, Snapshot, Task, Tier, Topology, Wish,
+};
 
 /// The levels of the network, if some task has several pods.
 pub(super) fn levels<'t>(
@@ -50,6 +52,40 @@ pub(super) fn near(task: &Task, topology: &Topology) -> Near {
         Wish::Required(alias) => topology.find(alias).map_or(Near::Anywhere, Near::Within),
         Wish::Preferred(alias) => topology.find(alias).map_or(Near::Anywhere, Near::Rather),
     }
+}
+
+/// Whether the node has a domain at the level that the task requires.
+pub(super) fn is_labelled(snapshot: &Snapshot, task: &Task, node: Option<usize>) -> bool {
+    let Near::Within(level) = near(task, &snapshot.topology) else {
+        return true;
+    };
+    let level = snapshot.topology.levels.get(level);
+    node.is_some_and(|node| {
+        let labels = &snapshot.nodes[node].labels;
+        level.is_none_or(|level| labels.contains_key(&level.label))
+    })
+}
+
+/// Whether so many pods have room on these runs, as near each other as they must stand.
+pub(super) fn have_room(problem: &Problem, near: Near, runs: &[Run], pods: u32) -> bool {
+    let of_run = |run: &Run| {
+        let nodes = problem.classes[run.class].nodes.len() as u64;
+        u64::from(run.slots) * nodes
+    };
+    let wanted = u64::from(pods);
+    let Near::Within(level) = near else {
+        return runs.iter().map(of_run).sum::<u64>() >= wanted;
+    };
+    let Some(tier) = problem.levels.get(level) else {
+        return runs.iter().any(|run| run.slots >= pods);
+    };
+    let mut rooms: BTreeMap<usize, u64> = BTreeMap::new();
+    for run in runs {
+        let node = problem.classes[run.class].nodes.first();
+        let domain = node.map_or(0, |node| tier.domains[*node]);
+        *rooms.entry(domain).or_default() += of_run(run);
+    }
+    rooms.into_values().any(|room| room >= wanted)
 }
 
 /// In whole ms, rounded up; the longest that 64 bits say where it is longer.

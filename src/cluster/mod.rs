@@ -22,6 +22,7 @@ pub mod node;
 pub mod placement;
 pub mod pod;
 mod ports;
+pub mod prediction;
 pub mod quantity;
 mod remedy;
 #[cfg(test)]

@@ -9,7 +9,9 @@ use super::placement;
 use super::repulsion::{self, Repulsion};
 use super::requests::{self, RequestError};
 use crate::api::{GROUP, SCHEDULER_NAME, SCHEDULING_GATE, annotation, label};
-use crate::model::{Millis, Placement, Resources};
+use crate::model::{Placement, Resources};
+
+pub use super::prediction::PredictedMillis;
 
 /// A pod of anybody.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,51 +127,6 @@ pub struct Unschedulable {
     pub since: Option<Timestamp>,
     /// Why, in its words.
     pub message: String,
-}
-
-/// How long a plan expected a pod to read, to compute and to run, in ms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PredictedMillis {
-    /// Time that reads data.
-    pub read: Millis,
-    /// Time that computes.
-    pub compute: Millis,
-    /// Time that the workers of a gang communicate.
-    pub communicate: Millis,
-    /// Time in all.
-    pub total: Millis,
-}
-
-impl PredictedMillis {
-    /// As `read/compute/total`, with `/communicate/level` for a gang that spans a level of the network.
-    pub fn write(self, level: Option<&str>) -> String {
-        let plain = format!("{}/{}/{}", self.read, self.compute, self.total);
-        match level {
-            Some(level) => format!("{plain}/{}/{level}", self.communicate),
-            None => plain,
-        }
-    }
-
-    /// Reads what `write` wrote: the times, and the level.
-    pub fn read(text: &str) -> Option<(Self, Option<String>)> {
-        let mut parts = text.split('/');
-        let mut time = || parts.next()?.parse().ok();
-        let (read, compute, total) = (time()?, time()?, time()?);
-        let mut found = Self {
-            read,
-            compute,
-            total,
-            communicate: 0,
-        };
-        let level = match parts.next() {
-            None => None,
-            Some(communicate) => {
-                found.communicate = communicate.parse().ok()?;
-                Some(parts.next()?.to_owned())
-            }
-        };
-        parts.next().is_none().then_some((found, level))
-    }
 }
 
 /// How a container ended.

@@ -73,7 +73,9 @@ fn spread(
     let (mut left, mut total, mut parts) = (u64::from(view.pods), 0i64, Vec::new());
     for run in cheapest {
         let nodes = problem.classes[view.runs[run].class].nodes.len() as u64;
-        let room = u64::from(view.runs[run].slots).saturating_mul(nodes);
+        let room = view.runs[run]
+            .slots_for(gang.duration)
+            .saturating_mul(nodes);
         let pods = u32::try_from(room.min(left)).unwrap_or(u32::MAX);
         if pods > 0 {
             left -= u64::from(pods);
