@@ -21,6 +21,9 @@ struct Room {
     nodes: usize,
 }
 
+/// The class of a node, and its domain at each level above the hosts.
+type Kind = (usize, Vec<Option<usize>>);
+
 /// Reports, of each task with room, the first copy that waits.
 pub(super) fn check(
     ground: &Ground,
@@ -81,7 +84,7 @@ fn all_clear(ground: &Ground, placed: &[Placed]) -> Millis {
 
 /// What each class has free once nothing of our own runs.
 fn rooms_at_last(ground: &Ground) -> Vec<Room> {
-    let mut counts: BTreeMap<(usize, Vec<Option<usize>>), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
     for node in 0..ground.problem.nodes.len() {
         if let Some((class, _)) = ground.class(node) {
             *counts.entry((class, domains(ground, node))).or_default() += 1;
@@ -126,15 +129,15 @@ fn rooms_beside(ground: &Ground, placed: &[Placed]) -> Vec<Room> {
             }
         }
     }
-    let mut counts: BTreeMap<(usize, Vec<Option<usize>>, &[i128]), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(Kind, &[i128]), usize> = BTreeMap::new();
     for node in 0..ground.problem.nodes.len() {
         if let Some((class, _)) = ground.class(node) {
             let left = nodes.get(&node).unwrap_or(&empty[class]);
-            let key = (class, domains(ground, node), left.as_slice());
+            let key = ((class, domains(ground, node)), left.as_slice());
             *counts.entry(key).or_default() += 1;
         }
     }
-    let room = |((class, domains, left), nodes): ((usize, _, &[i128]), usize)| Room {
+    let room = |(((class, domains), left), nodes): ((Kind, &[i128]), usize)| Room {
         class,
         domains,
         left: left.to_vec(),

@@ -34,7 +34,8 @@ proptest! {
     ) {
         let solution = plan(&problem, Algorithm::Auto, 1, 30);
         checker::check(&problem, &solution);
-        prop_assert_eq!(verify::check(&problem, &solution), Ok(()));
+        // The goal itself may be beyond 128 bits.
+        prop_assert_eq!(verify::check_plan(&problem, &solution.plan), Ok(()));
     }
 
     #[test]
