@@ -22,7 +22,9 @@ pub use crd::{crd, crd_yaml};
 pub use estimate::{Estimate, SCALING_MESSAGE, ScalingSpec, ScalingType, SpeedupPoint};
 pub use fault::Fault;
 pub use flavor::FlavorSpec;
-pub use gang::{Framework, Gang, WORKERS_MESSAGE, WorkerStep, WorkersSpec};
+pub use gang::{
+    CommSpec, Framework, Gang, NEAR_MESSAGE, TopologySpec, WORKERS_MESSAGE, WorkerStep, WorkersSpec,
+};
 pub use grammar::{DEADLINE_MESSAGE, DECIMAL_MESSAGE, DURATION_MESSAGE, FRACTION_MESSAGE};
 pub use range::{RANGE_MESSAGE, RangeSpec, STEP_MESSAGE, WHOLE_MESSAGE};
 pub use retry::{Backoff, Retry};
@@ -76,7 +78,8 @@ pub mod annotation {
     pub const PLAN: &str = "taskbatch.dev/plan";
     /// When the plan expects the pod to end, RFC 3339.
     pub const PREDICTED_END: &str = "taskbatch.dev/predicted-end";
-    /// How long the plan expects the pod to read, compute and run: three whole numbers of ms, `read/compute/total`.
+    /// How long the plan expects the pod to read, compute and run in whole ms: `read/compute/total`, and behind that how
+    /// long its gang communicates and the level of the network that it spans, `/communicate/level`, where there are some.
     pub const PREDICTED: &str = "taskbatch.dev/predicted-ms";
     /// The flavor that the plan chose, where the task has some.
     pub const FLAVOR: &str = "taskbatch.dev/flavor";

@@ -253,6 +253,10 @@ pub struct AssignmentStatus {
     /// The flavor that was chosen, where the task has some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flavor: Option<String>,
+    /// The outermost level of the network that the pods of a gang span, host where they span none; only where the
+    /// operator knows the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
     /// Delegate where kube-scheduler binds the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<String>,
@@ -269,6 +273,9 @@ pub struct Predicted {
     pub read: String,
     /// Time that computes.
     pub compute: String,
+    /// Time that the workers of a gang communicate, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub communicate: Option<String>,
     /// Time in all.
     pub total: String,
 }

@@ -6,8 +6,8 @@ use super::chart::{Bar, Chart, Note, Row, WHOLE, ticks};
 use super::gantt::{self, Screen};
 use super::svg;
 use crate::model::{
-    Algorithm, Assignment, Goal, Millis, Mode, NodeClass, Outcome, Plan, PlannedBatch, PlannedTask,
-    Problem, Reason, Resources, Solution, Unplaced,
+    Algorithm, Assignment, Goal, Millis, Mode, Near, NodeClass, Outcome, Plan, PlannedBatch,
+    PlannedTask, Problem, Reason, Resources, Solution, Unplaced,
 };
 
 const MINUTE: Millis = 60_000;
@@ -21,6 +21,7 @@ fn problem() -> Problem {
         held: vec![],
     };
     let mode = |cpu: i64, gpu: i64| Mode {
+        communicate: Vec::new(),
         flavor: None,
         pods: 1,
         requests: Resources::from_iter(
@@ -34,6 +35,7 @@ fn problem() -> Problem {
         runs: vec![],
     };
     let task = |name: &str, copies: u32, modes: Vec<Mode>| PlannedTask {
+        near: Near::Anywhere,
         batch: 0,
         name: name.into(),
         copies: (0..copies).collect(),
@@ -45,6 +47,7 @@ fn problem() -> Problem {
     };
     Problem {
         goal: Goal::Makespan,
+        levels: vec![],
         budgets: vec![],
         resources: ["cpu", "nvidia.com/gpu", "pods"]
             .map(str::to_owned)

@@ -12,8 +12,8 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use super::number::share;
-use super::{Error, Exit};
-use crate::model::Share;
+use super::{Error, Exit, manifest};
+use crate::model::{Share, Topology};
 use crate::operator::{self, Access, Config};
 
 /// Options of the operator.
@@ -52,6 +52,9 @@ pub struct RunArgs {
     /// Run the batches of this namespace only; may be repeated. Default: those of all namespaces.
     #[arg(long, value_name = "NAMESPACE")]
     pub watch_namespace: Vec<String>,
+    /// File with the levels of the network between the nodes, outermost first; see docs/workloads.md.
+    #[arg(long, value_name = "FILE")]
+    pub topology: Option<String>,
     /// Use only nodes with these labels, as key=value,key=value.
     #[arg(long, value_name = "LABELS", value_delimiter = ',', value_parser = label)]
     pub node_selector: Vec<(String, String)>,
@@ -87,13 +90,17 @@ pub enum LogLevel {
 /// Runs the operator until SIGTERM or SIGINT.
 pub fn run(args: &RunArgs) -> Result<Exit, Error> {
     start_log(args.log_format, args.log_level);
+    let topology = match &args.topology {
+        Some(path) => manifest::read_topology(path)?,
+        None => Topology::default(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
         let stop = CancellationToken::new();
         stop_on_signal(&stop)?;
-        let ended = operator::run(config(args), stop).await;
+        let ended = operator::run(config(args, topology), stop).await;
         ended.map_err(|error| Error::Machine(error.to_string()))
     });
     // After an error nothing may go on, not even a search that is under way.
@@ -104,7 +111,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Error> {
     outcome.map(|()| Exit::Done)
 }
 
-fn config(args: &RunArgs) -> Config {
+fn config(args: &RunArgs, topology: Topology) -> Config {
     let mut namespaces = args.watch_namespace.clone();
     namespaces.sort();
     namespaces.dedup();
@@ -116,6 +123,7 @@ fn config(args: &RunArgs) -> Config {
         listen: args.listen,
         lease_name: args.lease_name.clone(),
         lease_namespace: args.lease_namespace.clone(),
+        topology: topology.into(),
         identity: args.identity.clone().unwrap_or_else(host_and_process),
         namespaces,
         node_selector: args

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::constraint;
-use crate::model::{Exact, Hold, NodeClass, Placement, Resources, Snapshot};
+use crate::model::{Exact, Hold, NodeClass, Placement, Resources, Snapshot, Tier};
 
 /// How many pods of this demand fit together; a demand of 0 needs no room.
 pub fn slots(free: &[i64], demand: &[i64]) -> u32 {
@@ -21,20 +21,23 @@ struct Signature<'a> {
     allocatable: Vec<i64>,
     holds: &'a [Hold],
     figures: [Option<&'a Exact>; 3],
+    /// The domain at each level of the network above the hosts, where a task can tell.
+    domains: Vec<usize>,
 }
 
 /// Groups nodes that no task can tell apart, and tells which rules admit each group. Nodes that
 /// no rule admits are in no group. Groups that fewer rules shun come first: of places that are equally good, searches
-/// take the first.
+/// take the first. `levels` are those of the network at which a task can tell domains apart.
 pub fn classify(
     snapshot: &Snapshot,
     placements: &[&Placement],
     resources: &[String],
+    levels: &[&Tier],
 ) -> (Vec<NodeClass>, Vec<Vec<bool>>) {
     let mut known: HashMap<Signature<'_>, usize> = HashMap::new();
     let mut found: Vec<(Vec<(bool, bool)>, NodeClass)> = Vec::new();
     for index in 0..snapshot.nodes.len() {
-        let signature = sign(snapshot, index, placements, resources);
+        let signature = sign(snapshot, index, placements, resources, levels);
         if !signature.open.iter().any(|(admitted, _)| *admitted) {
             continue;
         }
@@ -66,6 +69,7 @@ fn sign<'a>(
     index: usize,
     placements: &[&Placement],
     resources: &[String],
+    levels: &[&Tier],
 ) -> Signature<'a> {
     let node = &snapshot.nodes[index];
     let open = |rules: &&Placement| {
@@ -83,5 +87,6 @@ fn sign<'a>(
             Some(&node.price),
             node.read_bandwidth.as_ref(),
         ],
+        domains: levels.iter().map(|level| level.domains[index]).collect(),
     }
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rayon::prelude::*;
 
 use super::classes::{classify, slots};
+use super::domains::{can_tell, have_room, is_labelled, levels, near, rounded_up};
 use super::{explain, modes, snapshot};
 use crate::model::{
     Batch, Exact, Fix, Fraction, Goal, Millis, Mode, Placement, PlannedBatch, PlannedTask, Problem,
-    Reason, Resources, Run, Snapshot, Task, Unplaced,
+    Reason, Resources, Run, Snapshot, Task, Tier, Unplaced, exact,
 };
 
 /// Copies of one task that want a place.
@@ -61,6 +62,7 @@ fn without_time(snapshot: &Snapshot) -> Snapshot {
         free: snapshot::free_now(snapshot),
         holds: vec![Vec::new(); snapshot.nodes.len()],
         share: snapshot.share,
+        topology: snapshot.topology.clone(),
     }
 }
 
@@ -117,6 +119,7 @@ fn asks_same(one: &Task, other: &Task) -> bool {
         && one.shape == other.shape
         && one.placement == other.placement
         && one.workers == other.workers
+        && one.together.wish == other.together.wish
         && one.flavors == other.flavors
 }
 
@@ -158,7 +161,14 @@ impl<'a> Compiler<'a> {
         }
         names.insert(crate::model::PODS);
         let resources: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        let (classes, admitted) = classify(snapshot, &placements, &resources);
+        let tasks = requests.iter().filter_map(|it| it.batch.tasks.get(it.task));
+        let levels = levels(snapshot, tasks.clone());
+        let told = tasks
+            .flat_map(Task::ways)
+            .any(|way| can_tell(way, goal, &snapshot.topology));
+        let above_hosts = levels.iter().filter(|level| told && !level.is_host);
+        let told: Vec<&Tier> = above_hosts.collect();
+        let (classes, admitted) = classify(snapshot, &placements, &resources, &told);
         Self {
             snapshot,
             goal,
@@ -176,6 +186,7 @@ impl<'a> Compiler<'a> {
                     .map(|node| node.name.clone())
                     .collect(),
                 classes,
+                levels,
                 ..Problem::default()
             },
         }
@@ -223,6 +234,7 @@ impl<'a> Compiler<'a> {
                     release: request.release,
                     due: request.due,
                     after,
+                    near: near(task, &self.snapshot.topology),
                     modes,
                 });
                 Some(self.problem.tasks.len() - 1)
@@ -310,23 +322,25 @@ impl<'a> Compiler<'a> {
                 .iter()
                 .map(|name| size.effective.get(name))
                 .collect();
+            let terms = match self.goal.is_static() {
+                true => Vec::new(),
+                false => modes::communication(task, size.pods, &self.snapshot.topology),
+            };
             let runs: Vec<Run> = (0..self.problem.classes.len())
-                .filter(|class| admitted[*class])
-                .filter_map(|class| self.run(task, &size, &demand, class))
-                .collect();
-            let room: u64 = runs
-                .iter()
-                .map(|run| {
-                    u64::from(run.slots) * self.problem.classes[run.class].nodes.len() as u64
+                .filter(|class| {
+                    admitted[*class] && is_labelled(self.snapshot, task, self.first(*class))
                 })
-                .sum();
-            if room >= u64::from(size.pods) {
+                .filter_map(|class| self.run(task, &size, &demand, &terms, class))
+                .collect();
+            let near = near(task, &self.snapshot.topology);
+            if have_room(&self.problem, near, &runs, size.pods) {
                 found.push(Mode {
                     flavor: task.flavor.clone(),
                     pods: size.pods,
                     requests: size.requests,
                     demand,
                     value,
+                    communicate: terms.iter().map(rounded_up).collect(),
                     spends: Vec::new(),
                     runs,
                 });
@@ -335,22 +349,35 @@ impl<'a> Compiler<'a> {
         found
     }
 
-    fn run(&self, task: &Task, size: &modes::Size, demand: &[i64], class: usize) -> Option<Run> {
+    /// The first node of a class.
+    fn first(&self, class: usize) -> Option<usize> {
+        self.problem.classes[class].nodes.first().copied()
+    }
+
+    fn run(
+        &self,
+        task: &Task,
+        size: &modes::Size,
+        demand: &[i64],
+        terms: &[Fraction],
+        class: usize,
+    ) -> Option<Run> {
         let room = &self.problem.classes[class];
         let slots = slots(&room.free, demand);
         if slots == 0 {
             return None;
         }
         let node = &self.snapshot.nodes[*room.nodes.first()?];
-        let (duration, read, compute) = modes::duration(task, &size.work, &node.speed)?;
+        let length = modes::duration(task, &size.work, &node.speed)?;
         let hourly = task.price.as_ref().unwrap_or(&node.price);
         let price = modes::price(hourly, node, &size.effective);
-        let cost = (price.clone() * Fraction::from(duration)).ceil()?;
+        let cost = (price.clone() * Fraction::from(length.total)).ceil()?;
         Some(Run {
             class,
-            duration,
-            read,
-            compute,
+            duration: length.total,
+            across: terms.iter().map(|term| length.with(term)).collect(),
+            read: length.read,
+            compute: length.compute,
             slots,
             price: Exact::from(price),
             cost,
@@ -367,6 +394,11 @@ fn largest(snapshot: &Snapshot, resources: &[String]) -> BTreeMap<String, i64> {
     resources.iter().filter_map(most).collect()
 }
 
+/// Price of a pod of a gang that spans this level, in exact millionths.
+fn cost(run: &Run, level: usize) -> Exact {
+    &run.price * exact(run.lasting(level))
+}
+
 /// Drops each mode for which another one is at least as good in every respect, wherever it runs.
 fn without_dominated(modes: Vec<Mode>, goal: Goal) -> Vec<Mode> {
     let at_least = |a: &Mode, b: &Mode| {
@@ -379,8 +411,14 @@ fn without_dominated(modes: Vec<Mode>, goal: Goal) -> Vec<Mode> {
             && a.pods <= b.pods
             && a.demand.iter().zip(&b.demand).all(|(a, b)| a <= b)
             && b.runs.iter().all(|there| {
-                a.run_on(there.class)
-                    .is_some_and(|here| here.duration <= there.duration && here.cost <= there.cost)
+                a.run_on(there.class).is_some_and(|here| {
+                    here.duration <= there.duration
+                        && here.cost <= there.cost
+                        && (0..there.across.len().max(here.across.len())).all(|level| {
+                            here.lasting(level) <= there.lasting(level)
+                                && cost(here, level) <= cost(there, level)
+                        })
+                })
             })
     };
     let mut kept: Vec<Mode> = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::domains::{self, Within};
 use super::quantity;
 use super::{mend, modes, remedy, snapshot};
 use crate::constraint;
@@ -46,6 +47,9 @@ fn unplaceable_way(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<
             fix,
         );
     }
+    if let Some(within) = domains::within(snapshot, task, &admitted).filter(|_| smallest.pods > 1) {
+        return not_within(snapshot, task, smallest, &admitted, &within);
+    }
     let usable: Vec<_> = admitted.iter().map(|at| snapshot.usable(*at)).collect();
     let usable: Vec<&Resources> = usable.iter().map(AsRef::as_ref).collect();
     let free: Vec<&Resources> = admitted.iter().map(|at| &snapshot.free[*at]).collect();
@@ -63,6 +67,63 @@ fn unplaceable_way(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<
         return (Reason::WaitingForCapacity, message, fix);
     }
     let message = exceeds(effective, pods, &usable) + &capped(snapshot);
+    (Reason::ExceedsCapacity, message, fix)
+}
+
+/// Why no domain holds all pods of a gang that must be within one.
+fn not_within(
+    snapshot: &Snapshot,
+    task: &Task,
+    smallest: &modes::Size,
+    admitted: &[usize],
+    within: &Within<'_>,
+) -> (Reason, String, Option<Fix>) {
+    let (alias, effective) = (within.alias, &smallest.effective);
+    if within.domains.is_empty() {
+        let message = format!(
+            "must be within one {alias}, and none of {} has the label {}",
+            nodes(admitted.len()),
+            within.label.unwrap_or_default()
+        );
+        return (Reason::NoMatchingNode, message, None);
+    }
+    let room = |domain: &Vec<usize>, of: &dyn Fn(usize) -> u64| -> u64 {
+        domain
+            .iter()
+            .map(|node| of(*node))
+            .fold(0, u64::saturating_add)
+    };
+    let free = |node: usize| remedy::slots(&snapshot.free[node], effective);
+    let all = |node: usize| remedy::slots(&snapshot.nodes[node].allocatable, effective);
+    let best = within.domains.iter().max_by_key(|domain| {
+        let rooms = (room(domain, &free), room(domain, &all));
+        (rooms, std::cmp::Reverse(domain.first().copied()))
+    });
+    let best = best.map_or(&[][..], Vec::as_slice);
+    let most = |of: &dyn Fn(usize) -> u64| {
+        let rooms = within.domains.iter().map(|domain| room(domain, of));
+        rooms.max().unwrap_or(0)
+    };
+    let pods = u64::from(smallest.pods);
+    if most(&free) >= pods {
+        let message = "its duration, cost or value does not fit 64 bits".into();
+        return (Reason::ExceedsCapacity, message, None);
+    }
+    let waits = most(&all) >= pods;
+    let needs = format!(
+        "needs {pods} pods of {} within one {alias}",
+        list(effective)
+    );
+    let fix = remedy::of_domain(snapshot, task, smallest, best);
+    let count = within.domains.len();
+    if waits {
+        let message = format!(
+            "{needs}; the freest of {count} has room for {}, and others hold the rest for good",
+            most(&free)
+        );
+        return (Reason::WaitingForCapacity, message, fix);
+    }
+    let message = format!("{needs}, the largest of {count} holds {}", most(&all));
     (Reason::ExceedsCapacity, message, fix)
 }
 

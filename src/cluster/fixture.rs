@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::model::{
     CPU, Estimate, Expression, MEMORY, Node, NodeSelectorTerm, Operator, PODS, Placement, PodShape,
-    Range, Resources, Scaling, Share, Snapshot, Taint, TaintEffect, Task, Toleration, Workers,
-    exact,
+    Range, Resources, Scaling, Share, Snapshot, Taint, TaintEffect, Task, Together, Toleration,
+    Workers, exact,
 };
 
 /// How many cases a test tries, unless the environment says more.
@@ -174,6 +174,7 @@ pub(crate) fn task(random: &mut ChaCha8Rng) -> Task {
         (first..=first + 2).collect()
     };
     Task {
+        together: Together::default(),
         name: "t".into(),
         count: 1,
         weight: 1,

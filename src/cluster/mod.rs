@@ -5,6 +5,9 @@ mod classes;
 pub mod compile;
 #[cfg(test)]
 mod compile_tests;
+mod domains;
+#[cfg(test)]
+mod domains_tests;
 pub mod duration;
 pub mod explain;
 #[cfg(test)]
@@ -19,6 +22,7 @@ pub mod node;
 pub mod placement;
 pub mod pod;
 mod ports;
+pub mod prediction;
 pub mod quantity;
 mod remedy;
 #[cfg(test)]
@@ -28,3 +32,4 @@ pub mod requests;
 pub mod snapshot;
 mod sums;
 pub mod template;
+pub mod topology;

@@ -1,7 +1,7 @@
 //! The ways to run one task: sizes x numbers of workers, with duration, price and value.
 
 use crate::model::{
-    CPU, Exact, Fraction, Goal, Millis, Node, Overflow, Resources, Scaling, Task, exact,
+    CPU, Exact, Fraction, Goal, Millis, Node, Overflow, Resources, Scaling, Task, Topology, exact,
 };
 use num_traits::ToPrimitive;
 
@@ -133,22 +133,61 @@ fn interpolate(points: &[(Exact, Exact)], x: &Exact) -> Fraction {
     }
 }
 
-/// Duration of a pod on a node of this speed, with the parts that read and compute; `None` beyond 64 bits.
+/// How long a pod takes on a node.
+pub struct Length {
+    /// In all, in exact ms.
+    pub exact: Fraction,
+    /// The same, rounded up.
+    pub total: Millis,
+    /// Part that reads, rounded up.
+    pub read: Millis,
+    /// Part that computes, rounded up.
+    pub compute: Millis,
+}
+
+impl Length {
+    /// With so much time to communicate, rounded up once; the longest that 64 bits say where it is longer.
+    pub fn with(&self, communication: &Fraction) -> Millis {
+        let sum = self.exact.clone() + communication.clone();
+        sum.ceil().unwrap_or(Millis::MAX)
+    }
+}
+
+/// Duration of a pod on a node of this speed; `None` beyond 64 bits.
 ///
 /// `T = (1 - o) (read + comp) + o max(read, comp)`, computed exactly and rounded up once. What is the same:
 /// the longer part as a whole, and that share of the shorter one that does not overlap it.
-pub fn duration(task: &Task, work: &Fraction, speed: &Exact) -> Option<(Millis, Millis, Millis)> {
+pub fn duration(task: &Task, work: &Fraction, speed: &Exact) -> Option<Length> {
     let read = Fraction::from(&task.estimate.read);
     let compute = work.clone() / Fraction::from(speed);
     let alone = Fraction::from(1) - Fraction::from(&task.estimate.overlap);
-    let parts = (read.ceil()?, compute.ceil()?);
+    let (reads, computes) = (read.ceil()?, compute.ceil()?);
     let (shorter, longer) = if read < compute {
         (read, compute)
     } else {
         (compute, read)
     };
-    let total = longer + alone * shorter;
-    Some((total.ceil()?, parts.0, parts.1))
+    let exact = longer + alone * shorter;
+    Some(Length {
+        total: exact.ceil()?,
+        exact,
+        read: reads,
+        compute: computes,
+    })
+}
+
+/// How long a gang of so many pods communicates, by the outermost level that it spans; nothing where that takes no time
+/// at any level.
+pub fn communication(task: &Task, pods: u32, topology: &Topology) -> Vec<Fraction> {
+    let Some(exchange) = task.together.exchange.as_ref().filter(|_| pods > 1) else {
+        return Vec::new();
+    };
+    let levels = topology.levels.iter();
+    let terms: Vec<Fraction> = levels
+        .map(|level| level.communication(pods, exchange))
+        .collect();
+    let takes_time = terms.iter().any(|term| *term > Fraction::from(0));
+    if takes_time { terms } else { Vec::new() }
 }
 
 /// Price of a pod on a node, in millionths for each ms: the price of the whole node an hour x the pod's dominant share

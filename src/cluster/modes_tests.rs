@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::modes;
 use crate::model::{
     CPU, Estimate, Exact, Fraction, Goal, MEMORY, Node, Placement, PodShape, Range, Resources,
-    Scaling, Task, Workers, ceil_i64, exact, floor_i64,
+    Scaling, Task, Together, Workers, ceil_i64, exact, floor_i64,
 };
 
 fn rational(
@@ -50,6 +50,7 @@ prop_compose! {
         sized in prop_oneof![Just(CPU), Just("nvidia.com/gpu")],
     ) -> Task {
         Task {
+            together: Together::default(),
             name: "t".into(),
             count: 1,
             weight,
@@ -114,7 +115,7 @@ proptest! {
             let wanted = [&total, read, &compute].map(ceil_i64);
             let wanted = wanted.into_iter().collect::<Option<Vec<i64>>>();
             let found = modes::duration(&task, &size.work, &speed);
-            prop_assert_eq!(found.map(|(total, read, compute)| vec![total, read, compute]), wanted);
+            prop_assert_eq!(found.map(|it| vec![it.total, it.read, it.compute]), wanted);
 
             let throughput = floor_i64(&(speedup * exact(task.weight) * exact(1000)));
             prop_assert_eq!(modes::value(&task, Goal::Throughput, &size, largest), throughput);

@@ -9,7 +9,9 @@ use super::placement;
 use super::repulsion::{self, Repulsion};
 use super::requests::{self, RequestError};
 use crate::api::{GROUP, SCHEDULER_NAME, SCHEDULING_GATE, annotation, label};
-use crate::model::{Millis, Placement, Resources};
+use crate::model::{Placement, Resources};
+
+pub use super::prediction::PredictedMillis;
 
 /// A pod of anybody.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +81,8 @@ pub struct OwnPod {
     pub predicted_end: Option<Timestamp>,
     /// What the plan expected of it.
     pub predicted: Option<PredictedMillis>,
+    /// The outermost level of the network that its gang spans.
+    pub level: Option<String>,
     /// Failed attempts of this copy before this one.
     pub failures: u32,
     /// Rejected or lost attempts of this copy just before this one.
@@ -123,35 +127,6 @@ pub struct Unschedulable {
     pub since: Option<Timestamp>,
     /// Why, in its words.
     pub message: String,
-}
-
-/// How long a plan expected a pod to read, to compute and to run, in ms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PredictedMillis {
-    /// Time that reads data.
-    pub read: Millis,
-    /// Time that computes.
-    pub compute: Millis,
-    /// Time in all.
-    pub total: Millis,
-}
-
-impl PredictedMillis {
-    /// As `read/compute/total`.
-    pub fn write(self) -> String {
-        format!("{}/{}/{}", self.read, self.compute, self.total)
-    }
-
-    /// Reads what `write` wrote.
-    pub fn read(text: &str) -> Option<Self> {
-        let mut parts = text.split('/').map(|part| part.parse().ok());
-        let found = Self {
-            read: parts.next()??,
-            compute: parts.next()??,
-            total: parts.next()??,
-        };
-        parts.next().is_none().then_some(found)
-    }
 }
 
 /// How a container ended.
@@ -234,6 +209,7 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
     let label = |key: &str| meta.labels.as_ref()?.get(key);
     let note = |key: &str| meta.annotations.as_ref()?.get(key);
     let status = pod.status.clone().unwrap_or_default();
+    let predicted = note(annotation::PREDICTED).and_then(|text| PredictedMillis::read(text));
     Some(OwnPod {
         batch_uid: owner.uid.clone(),
         task: label(label::TASK)?.clone(),
@@ -247,7 +223,8 @@ fn own(pod: &k8s::Pod) -> Option<OwnPod> {
             .and_then(|revision| revision.parse().ok())
             .unwrap_or(0),
         predicted_end: note(annotation::PREDICTED_END).and_then(|time| time.parse().ok()),
-        predicted: note(annotation::PREDICTED).and_then(|text| PredictedMillis::read(text)),
+        predicted: predicted.as_ref().map(|(times, _)| *times),
+        level: predicted.and_then(|(_, level)| level),
         failures: count(note(annotation::FAILURES)),
         rejections: count(note(annotation::REJECTIONS)),
         delegated: pod

@@ -65,6 +65,21 @@ pub(super) fn of_room(
         .or_else(|| add_nodes(snapshot, task, smallest, fitting, false))
 }
 
+/// The same for pods that must be in one domain, which finds most room on these nodes. More nodes would help only if they
+/// were of that domain.
+pub(super) fn of_domain(
+    snapshot: &Snapshot,
+    task: &Task,
+    smallest: &Size,
+    nodes: &[usize],
+) -> Option<Fix> {
+    let rooms = Rooms::of(snapshot, nodes);
+    match u32::try_from(rooms.slots(&smallest.effective)).unwrap_or(u32::MAX) {
+        0 => lower_one(task, smallest, &rooms),
+        pods => Some(Fix::FewerPods { pods }),
+    }
+}
+
 /// The largest amount of one resource with which all pods fit; of several resources the one that gives up least.
 fn lower_one(task: &Task, smallest: &Size, rooms: &Rooms) -> Option<Fix> {
     let mut best: Option<(f64, Fix)> = None;

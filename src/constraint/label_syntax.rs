@@ -12,7 +12,7 @@ pub(super) fn is_label_value(value: &str) -> bool {
 }
 
 /// Whether the text can be the key of a label: a name, maybe behind a DNS subdomain and a slash.
-pub(super) fn is_label_key(key: &str) -> bool {
+pub fn is_label_key(key: &str) -> bool {
     match key.split_once('/') {
         Some((prefix, name)) => is_subdomain(prefix) && is_name(name),
         None => is_name(key),

@@ -16,6 +16,7 @@ mod taints;
 #[cfg(test)]
 mod fixture;
 
+pub use label_syntax::is_label_key;
 use std::fmt;
 
 use crate::model::{Node, Placement, TaintEffect};

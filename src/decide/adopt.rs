@@ -156,6 +156,7 @@ impl Planned {
         if assignment.start == 0 {
             let launch = Launch {
                 flavor: mode.flavor.clone(),
+                level: problem.level_of(assignment).map(str::to_owned),
                 nodes: assignment
                     .nodes
                     .iter()
@@ -204,10 +205,12 @@ fn predicted(problem: &Problem, assignment: &Assignment) -> PredictedMillis {
         .nodes
         .iter()
         .filter_map(|node| mode.run_on(class_of(node)?));
-    let slowest = runs.max_by_key(|run| run.duration);
+    let level = problem.spanned(&assignment.nodes);
+    let slowest = runs.max_by_key(|run| run.lasting(level));
     PredictedMillis {
         read: slowest.map_or(0, |run| run.read),
         compute: slowest.map_or(0, |run| run.compute),
+        communicate: problem.communication(assignment),
         total: assignment.end - assignment.start,
     }
 }

@@ -141,6 +141,7 @@ fn create(tracked: &Tracked, copy: &Copy, launch: &Launch, memory: &Memory) -> V
             plan: launch.plan,
             predicted_end: launch.end,
             predicted: launch.predicted,
+            level: launch.level.as_deref(),
             name_taken,
             delegated: task.delegated || loses_races(tracked, copy),
             rejections: setback.map_or(copy.rejections, |setback| setback.count),

@@ -39,6 +39,8 @@ pub struct Intent<'a> {
     pub predicted_end: Timestamp,
     /// How long the plan expects it to take.
     pub predicted: PredictedMillis,
+    /// The outermost level of the network that the gang spans.
+    pub level: Option<&'a str>,
     /// Whether the plain name was taken by a stranger.
     pub name_taken: bool,
     /// Whether kube-scheduler binds it.
@@ -136,7 +138,7 @@ fn annotations(intent: &Intent<'_>) -> Map<String, Value> {
         (annotation::NODE, intent.node.to_owned()),
         (annotation::PLAN, intent.plan.to_string()),
         (annotation::PREDICTED_END, intent.predicted_end.to_string()),
-        (annotation::PREDICTED, intent.predicted.write()),
+        (annotation::PREDICTED, intent.predicted.write(intent.level)),
     ];
     notes.extend(ours.map(|(key, value)| (key.to_owned(), json!(value))));
     if let Some(flavor) = &intent.task.flavor {
@@ -225,7 +227,7 @@ fn cpu_is_guaranteed(resources: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Placement, PodShape, Range, Scaling, Workers, exact};
+    use crate::model::{Placement, PodShape, Range, Scaling, Together, Workers, exact};
 
     fn task(ranges: &[&str]) -> Task {
         let range = Range {
@@ -234,6 +236,7 @@ mod tests {
             step: 1,
         };
         Task {
+            together: Together::default(),
             name: "t".into(),
             count: 1,
             weight: 1,

@@ -34,6 +34,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Fault, Reason, TaskBatchStatus, TaskPhase};
+use crate::model::Topology;
 use crate::model::{Batch, Earlier};
 use plan::Planned;
 use track::{State, Tracked};
@@ -52,6 +53,8 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// What one loop remembers from round to round: nothing that a restart may not forget.
 #[derive(Debug, Default)]
 pub struct Memory {
+    /// The network between the nodes.
+    topology: Arc<Topology>,
     /// Manifests that were read, by UID, with their generation.
     intakes: HashMap<String, Intake>,
     /// Pods that the API server refused, or that kube-scheduler could not bind.
@@ -199,6 +202,14 @@ fn succeeded<W: World>(
 }
 
 impl Memory {
+    /// Nothing is remembered yet but the network between the nodes, which never changes.
+    pub fn of(topology: Arc<Topology>) -> Self {
+        Self {
+            topology,
+            ..Self::default()
+        }
+    }
+
     fn asked(&mut self, action: &Action) {
         if let Action::Create(create) = action
             && let Some(attempt) = manifest::attempt(&create.manifest)

@@ -44,6 +44,8 @@ pub struct Launch {
     pub nodes: Vec<String>,
     /// The chosen flavor.
     pub flavor: Option<String>,
+    /// The outermost level of the network that a gang spans.
+    pub level: Option<String>,
     /// Complete requests of the sized container.
     pub requests: Resources,
     /// Expected end.
@@ -76,6 +78,7 @@ pub async fn replan<W: World>(
     let (groups, held) = groups(observed, batches, memory);
     let now = observed.now;
     let mut snapshot = snapshot::take(&observed.nodes, &observed.pods, now, observed.share);
+    snapshot.topology = memory.topology.clone();
     rest_nodes(&mut snapshot, batches, now);
     let fingerprint = fingerprint(
         (observed, memory),

@@ -53,6 +53,7 @@ fn made(tracked: &Tracked, worker: u32, workers: u32) -> (Value, Option<Value>) 
         plan: 1,
         predicted_end: Timestamp::UNIX_EPOCH,
         predicted: PredictedMillis::default(),
+        level: None,
         name_taken: false,
         delegated: false,
         rejections: 0,

@@ -280,6 +280,7 @@ fn assignment(tracked: &Tracked, copy: &Copy, own: &OwnPod) -> AssignmentStatus 
             .unwrap_or_default(),
         workers: own.workers.into(),
         flavor: own.flavor.clone(),
+        level: own.level.clone(),
         binding: own.delegated.then(|| Binding::Delegate.to_string()),
     }
 }
@@ -296,6 +297,7 @@ fn expectation(predicted: PredictedMillis, start: Option<String>) -> Predicted {
         start,
         read: duration::format(predicted.read),
         compute: duration::format(predicted.compute),
+        communicate: (predicted.communicate > 0).then(|| duration::format(predicted.communicate)),
         total: duration::format(predicted.total),
     }
 }

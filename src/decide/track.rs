@@ -227,7 +227,12 @@ impl Memory {
         match self.intakes.get(&uid) {
             Some((known, batch)) if *known == generation => batch.clone(),
             _ => {
-                let batch = intake::read(object).map(Arc::new).map_err(Arc::new);
+                let unknown = intake::unknown_levels(object, &self.topology);
+                let batch = match intake::read(object) {
+                    Ok(batch) if unknown.is_empty() => Ok(Arc::new(batch)),
+                    Ok(_) => Err(Arc::new(unknown)),
+                    Err(faults) => Err(Arc::new([faults, unknown].concat())),
+                };
                 self.intakes.insert(uid, (generation, batch.clone()));
                 batch
             }

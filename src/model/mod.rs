@@ -16,6 +16,7 @@ mod reason;
 mod resources;
 mod share;
 mod task;
+mod topology;
 
 pub use earlier::{Earlier, EarlierTask, Place, Size};
 pub use exact::{Exact, ceil_i64, decimal, exact, floor_i64};
@@ -24,7 +25,7 @@ pub use fraction::Fraction;
 pub use node::{Hold, Node, Snapshot, Taint, TaintEffect};
 pub use plan::{Assignment, Outcome, Plan, Solution, Unplaced, gap};
 pub use priorities::Priorities;
-pub use problem::{Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Run};
+pub use problem::{Mode, Near, NodeClass, PlannedBatch, PlannedTask, Problem, Run, Tier};
 pub use reason::Reason;
 pub use resources::{CPU, MEMORY, Overflow, PODS, Resources, is_extended};
 pub use share::Share;
@@ -32,6 +33,7 @@ pub use task::{
     Algorithm, Batch, Binding, Estimate, Expression, Goal, NAME_FIELD, NodeSelectorTerm, Operator,
     Placement, PodShape, Range, Scaling, Task, Toleration, Unit, Workers,
 };
+pub use topology::{Exchange, HOST, HOSTNAME, Level, Together, Topology, Wish};
 
 /// A point in time or a length of time, in milliseconds. Plan time 0 is now.
 pub type Millis = i64;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Exact, Millis, Resources, Share};
+use super::{Exact, Millis, Resources, Share, Topology};
 
 /// What a taint does to pods that do not tolerate it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +74,8 @@ pub struct Snapshot {
     pub holds: Vec<Vec<Hold>>,
     /// The part of each node that batches may use together.
     pub share: Share,
+    /// The network between the nodes.
+    pub topology: Arc<Topology>,
 }
 
 impl Snapshot {

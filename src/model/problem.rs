@@ -1,6 +1,6 @@
 //! What a search works on: tasks with modes, and nodes in classes, with dense vectors for resources.
 
-use super::{Exact, Goal, Hold, Millis, Resources, Unplaced};
+use super::{Assignment, Exact, Goal, HOST, Hold, Millis, Resources, Unplaced};
 
 /// A planning problem. Every demand and every free amount is a vector over `resources`.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Problem {
     pub nodes: Vec<String>,
     /// Nodes that no task can tell apart. Every usable node is in exactly one class.
     pub classes: Vec<NodeClass>,
+    /// Levels of the network, outermost first; empty without gangs, or where none are configured.
+    pub levels: Vec<Tier>,
     /// The batches of the tasks.
     pub batches: Vec<PlannedBatch>,
     /// The tasks that can be placed at some time.
@@ -21,6 +23,30 @@ pub struct Problem {
     pub budgets: Vec<i64>,
     /// Copies that fit nowhere however long they wait, with the reason.
     pub unplaceable: Vec<Unplaced>,
+}
+
+/// A level of the network between the nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tier {
+    /// What tasks call it.
+    pub alias: String,
+    /// Whether each node is a domain of its own; only of the last level.
+    pub is_host: bool,
+    /// The domain of each node. Nodes in one domain are in one of every level outside.
+    pub domains: Vec<usize>,
+}
+
+/// How near each other the pods of a gang stand: in one domain of a level, by its index in `Problem::levels`, or,
+/// where that is their number, on one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Near {
+    /// It does not matter.
+    #[default]
+    Anywhere,
+    /// They must. No run of the task is on a node without the label.
+    Within(usize),
+    /// They do where that makes no difference to the goal.
+    Rather(usize),
 }
 
 /// A batch, as far as a plan needs it.
@@ -62,6 +88,9 @@ pub struct PlannedTask {
     pub due: Option<Millis>,
     /// Indices into `Problem::tasks` of the tasks that must have ended before; always smaller than the own one.
     pub after: Vec<usize>,
+    /// How near each other the pods of a copy stand. Unless it does not matter, nodes of one class are in one domain of
+    /// every level above the hosts.
+    pub near: Near,
     /// Ways to run one copy; never empty, none dominated by another.
     pub modes: Vec<Mode>,
 }
@@ -79,10 +108,19 @@ pub struct Mode {
     pub demand: Vec<i64>,
     /// What the copy adds to a static goal, in thousandths; 0 for timed goals.
     pub value: i64,
+    /// Part of the duration that communicates, in ms, rounded up, by the outermost level that the pods span.
+    pub communicate: Vec<Millis>,
     /// What one copy uses up of each of `Problem::budgets`; nothing beyond its end.
     pub spends: Vec<i64>,
     /// The classes that can hold at least one of its pods, by class.
     pub runs: Vec<Run>,
+}
+
+impl Run {
+    /// The duration of a pod of a gang that spans this level; beyond the levels, of one that spans none.
+    pub fn lasting(&self, level: usize) -> Millis {
+        self.across.get(level).copied().unwrap_or(self.duration)
+    }
 }
 
 impl Mode {
@@ -93,20 +131,6 @@ impl Mode {
             .ok()
             .map(|index| &self.runs[index])
     }
-
-    /// The shortest duration on any set of nodes that holds all pods, in ms.
-    pub fn least_duration(&self, classes: &[NodeClass]) -> Millis {
-        let mut runs: Vec<&Run> = self.runs.iter().collect();
-        runs.sort_by_key(|run| run.duration);
-        let mut slots = 0u64;
-        for run in &runs {
-            slots += u64::from(run.slots) * classes[run.class].nodes.len() as u64;
-            if slots >= u64::from(self.pods) {
-                return run.duration;
-            }
-        }
-        runs.last().map_or(0, |run| run.duration)
-    }
 }
 
 /// A mode on the nodes of one class.
@@ -116,6 +140,10 @@ pub struct Run {
     pub class: usize,
     /// Duration of a pod, in ms; a gang takes that of its slowest pod.
     pub duration: Millis,
+    /// The same with what the gang communicates, by the outermost level that its pods span, none shorter than the next;
+    /// empty where that takes no time. Unless it is, nodes of one class are in one domain of every level above the
+    /// hosts.
+    pub across: Vec<Millis>,
     /// Part of it that reads data, in ms.
     pub read: Millis,
     /// Part of it that computes, in ms.
@@ -142,6 +170,34 @@ impl Problem {
     /// Number of copies to place.
     pub fn copies(&self) -> usize {
         self.tasks.iter().map(|task| task.copies.len()).sum()
+    }
+
+    /// The outermost level that pods on these nodes span; the number of levels where they span none.
+    pub fn spanned(&self, nodes: &[usize]) -> usize {
+        let is_spanned = |tier: &Tier| {
+            nodes
+                .windows(2)
+                .any(|two| tier.domains[two[0]] != tier.domains[two[1]])
+        };
+        let found = self.levels.iter().position(is_spanned);
+        found.unwrap_or(self.levels.len())
+    }
+
+    /// The alias of the outermost level that a gang spans, `host` where it spans none; `None` for a single pod, and where
+    /// no levels are known.
+    pub fn level_of(&self, assignment: &Assignment) -> Option<&str> {
+        if self.levels.is_empty() || assignment.nodes.len() < 2 {
+            return None;
+        }
+        let tier = self.levels.get(self.spanned(&assignment.nodes));
+        Some(tier.map_or(HOST, |tier| tier.alias.as_str()))
+    }
+
+    /// How long a gang communicates, in ms, rounded up.
+    pub fn communication(&self, assignment: &Assignment) -> Millis {
+        let mode = &self.tasks[assignment.task].modes[assignment.mode];
+        let level = self.spanned(&assignment.nodes);
+        mode.communicate.get(level).copied().unwrap_or(0)
     }
 
     /// The class of each node; `None` for nodes that no task can use.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Exact, Millis, Overflow, PODS, Resources, TaintEffect};
+use super::{Exact, Millis, Overflow, PODS, Resources, TaintEffect, Together};
 
 /// What a plan is to minimise, or for Throughput to maximise.
 #[derive(
@@ -228,6 +228,8 @@ pub struct Task {
     pub estimate: Estimate,
     /// How many pods run it together.
     pub workers: Workers,
+    /// What these have to do with each other.
+    pub together: Together,
     /// Names of the tasks whose copies must all have ended before.
     pub after: Vec<String>,
     /// When its copies are due, in ms from the creation of the batch: the earlier of its own deadline and the batch's.

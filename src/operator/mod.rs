@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::decide::{self, Memory};
-use crate::model::Share;
+use crate::model::{Share, Topology};
 use caches::Caches;
 use health::Health;
 use http::Pages;
@@ -76,6 +76,8 @@ pub struct Config {
     pub identity: String,
     /// The namespaces whose batches are run; none: all.
     pub namespaces: Vec<String>,
+    /// The network between the nodes.
+    pub topology: Arc<Topology>,
     /// Labels that a node must have to be used.
     pub node_selector: BTreeMap<String, String>,
     /// The part of each node that batches may use together.
@@ -122,8 +124,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         lease_namespace,
         lease_name,
         identity,
+        topology,
         ..
     } = &config;
+    let memory = Memory::of(topology.clone());
     let lease = Lease::new(clients.lease.clone(), lease_namespace, lease_name, identity);
     let standing_by = || health.is_ready_now();
     let Some(term) = lease.win(&stop, standing_by).await else {
@@ -152,12 +156,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         looked: Duration::ZERO,
         unreadable: BTreeSet::new(),
     };
-    lead(live, term, served).await
+    lead(live, memory, term, served).await
 }
 
 /// Lets the loop run for as long as we lead.
 async fn lead(
     live: Live,
+    memory: Memory,
     term: Term,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
 ) -> Result<(), Error> {
@@ -172,7 +177,7 @@ async fn lead(
         }
     };
     tokio::select! {
-        ended = tokio::spawn(rounds(live)) => ended?,
+        ended = tokio::spawn(rounds(live, memory)) => ended?,
         why = term.lost() => return Err(Error::Lost(why)),
         error = broken => return Err(error),
     }
@@ -181,8 +186,7 @@ async fn lead(
 }
 
 /// Round after round, until told to stop.
-async fn rounds(mut live: Live) {
-    let mut memory = Memory::default();
+async fn rounds(mut live: Live, mut memory: Memory) {
     let mut backoff = BACKOFF.0;
     while !live.stop.is_cancelled() {
         match decide::round(&mut live, &mut memory).await {

@@ -78,12 +78,24 @@ impl Schedule {
                 mode: task.modes[placed.mode].index,
                 start: placed.start,
                 end: placed.end,
-                nodes: self.nodes(placed).to_vec(),
+                nodes: ranked(instance, self.nodes(placed).to_vec()),
             });
         }
         assignments.sort();
         assignments
     }
+}
+
+/// The nodes of a gang so that neighbours in rank are near each other: by their domains from the outermost level on.
+fn ranked(instance: &Instance, mut nodes: Vec<usize>) -> Vec<usize> {
+    let levels = &instance.problem.levels;
+    if nodes.len() > 1 && !levels.is_empty() {
+        nodes.sort_by_cached_key(|&node| {
+            let domains = levels.iter().map(|tier| tier.domains[node]);
+            (domains.collect::<Vec<usize>>(), node)
+        });
+    }
+    nodes
 }
 
 /// What a decoder turns into a schedule.

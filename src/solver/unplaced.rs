@@ -1,6 +1,6 @@
 //! Why copies have no place, in words and numbers.
 
-use crate::model::{Fix, Reason, Unplaced, quantity};
+use crate::model::{Fix, HOST, Near, Reason, Unplaced, quantity};
 
 use super::decoder::allowance;
 use super::instance::{Instance, ModeView, TaskView};
@@ -66,7 +66,7 @@ fn explain_task(
         .iter()
         .min_by(|one, other| one.share.total_cmp(&other.share));
     match smallest {
-        Some(mode) if instance.problem.goal.is_static() => waiting(instance, mode, free),
+        Some(mode) if instance.problem.goal.is_static() => waiting(instance, view.near, mode, free),
         Some(_) if !instance.budgets.is_empty() => {
             let message = beyond_budget(instance, schedule, view);
             (Reason::WaitingForCapacity, message, None)
@@ -94,7 +94,12 @@ fn beyond_budget(instance: &Instance, schedule: &Schedule, task: &TaskView) -> S
 }
 
 /// What the smallest mode lacks on the nodes that it may use.
-fn waiting(instance: &Instance, mode: &ModeView, free: &[Option<Vec<i64>>]) -> Explanation {
+fn waiting(
+    instance: &Instance,
+    near: Near,
+    mode: &ModeView,
+    free: &[Option<Vec<i64>>],
+) -> Explanation {
     let classes = mode
         .runs
         .iter()
@@ -104,6 +109,14 @@ fn waiting(instance: &Instance, mode: &ModeView, free: &[Option<Vec<i64>>]) -> E
         .filter_map(|&node| Some((node, free[node].as_deref()?)))
         .collect();
     let message = lack(instance, mode, &nodes);
+    if let (Near::Within(level), 2..) = (near, mode.pods) {
+        let alias = instance.problem.levels.get(level);
+        let alias = alias.map_or(HOST, |tier| tier.alias.as_str());
+        let message = format!("{message}; all pods must be within one {alias}");
+        let pods = most_within(instance, near, mode, &nodes);
+        let fix = (pods > 0).then_some(Fix::FewerPods { pods });
+        return (Reason::WaitingForCapacity, message, fix);
+    }
     let fix = if mode.pods == 1 {
         free_more(instance, mode, &nodes)
     } else {
@@ -171,6 +184,19 @@ fn free_more(instance: &Instance, mode: &ModeView, nodes: &[(usize, &[i64])]) ->
 fn missing(mode: &ModeView, free: &[i64]) -> impl Iterator<Item = (usize, Option<i64>)> {
     let short = needed(mode).filter(|(resource, usage)| *usage > free[*resource]);
     short.map(|(resource, usage)| (resource, usage.checked_sub(free[resource])))
+}
+
+/// How many pods have room as near each other as they must be.
+fn most_within(instance: &Instance, near: Near, mode: &ModeView, nodes: &[(usize, &[i64])]) -> u32 {
+    let slots = |free: &[i64]| mode.request.slots(free, u64::from(mode.pods));
+    let around = |&(first, _): &(usize, &[i64])| -> u64 {
+        let near = nodes
+            .iter()
+            .filter(|(node, _)| instance.are_near(near, first, *node));
+        near.map(|(_, free)| slots(free)).sum()
+    };
+    let most = nodes.iter().map(around).max().unwrap_or(0);
+    u32::try_from(most).unwrap_or(u32::MAX)
 }
 
 /// A node for each pod of a gang that has no room beside the others.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::model::{
-    Algorithm, Assignment, Exact, Goal, Hold, Millis, Mode, NodeClass, Outcome, Plan, PlannedBatch,
-    PlannedTask, Problem, Reason, Resources, Run, Solution, Unplaced,
+    Algorithm, Assignment, Exact, Goal, Hold, Millis, Mode, Near, NodeClass, Outcome, Plan,
+    PlannedBatch, PlannedTask, Problem, Reason, Resources, Run, Solution, Unplaced,
 };
 
 /// The batch of every task that is not given another one.
@@ -74,6 +74,7 @@ impl ProblemWords for Problem {
 /// A task of one copy of weight 1 without a mode.
 pub(super) fn task(name: &str) -> PlannedTask {
     PlannedTask {
+        near: Near::Anywhere,
         batch: 0,
         name: name.into(),
         copies: vec![0],
@@ -129,6 +130,7 @@ impl TaskWords for PlannedTask {
 /// A mode of one pod that runs nowhere yet.
 pub(super) fn taking(demand: &[i64]) -> Mode {
     Mode {
+        communicate: Vec::new(),
         flavor: None,
         pods: 1,
         requests: Resources::default(),
@@ -161,6 +163,7 @@ impl ModeWords for Mode {
 
     fn on(mut self, class: usize, duration: Millis) -> Self {
         self.runs.push(Run {
+            across: Vec::new(),
             class,
             duration,
             read: 0,

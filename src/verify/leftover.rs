@@ -8,16 +8,21 @@ use std::collections::BTreeMap;
 
 use super::copies::Waiting;
 use super::order::Progress;
-use super::{Ground, Placed, Violation, amount, budgets, needs};
-use crate::model::{Millis, Mode, NodeClass, PlannedTask};
+use super::{Ground, Placed, Violation, amount, budgets, near, needs};
+use crate::model::{Millis, Mode, Near, NodeClass, PlannedTask};
 
-/// What is left on some nodes of one class.
+/// What is left on some nodes of one class that are in one domain of every level.
 struct Room {
     class: usize,
+    /// The domain at each level above the hosts.
+    domains: Vec<Option<usize>>,
     left: Vec<i128>,
     /// How many nodes have exactly this left.
     nodes: usize,
 }
+
+/// The class of a node, and its domain at each level above the hosts.
+type Kind = (usize, Vec<Option<usize>>);
 
 /// Reports, of each task with room, the first copy that waits.
 pub(super) fn check(
@@ -53,11 +58,9 @@ pub(super) fn check(
     };
     for (index, copy) in candidates {
         let task = &ground.problem.tasks[index];
-        let Some(mode) = task
-            .modes
-            .iter()
-            .position(|mode| budgets::allow(&left, mode) && fits(mode, &rooms, from(task)))
-        else {
+        let Some(mode) = task.modes.iter().position(|mode| {
+            budgets::allow(&left, mode) && fits(ground, (task.near, mode), &rooms, from(task))
+        }) else {
             continue;
         };
         let copy = ground.copy_name(task, copy);
@@ -81,14 +84,30 @@ fn all_clear(ground: &Ground, placed: &[Placed]) -> Millis {
 
 /// What each class has free once nothing of our own runs.
 fn rooms_at_last(ground: &Ground) -> Vec<Room> {
-    let classes = ground.problem.classes.iter().enumerate();
-    classes
-        .map(|(index, class)| Room {
-            class: index,
-            left: class.free.iter().copied().map(i128::from).collect(),
-            nodes: class.nodes.len(),
-        })
-        .collect()
+    let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
+    for node in 0..ground.problem.nodes.len() {
+        if let Some((class, _)) = ground.class(node) {
+            *counts.entry((class, domains(ground, node))).or_default() += 1;
+        }
+    }
+    let room = |((class, domains), nodes): ((usize, _), usize)| Room {
+        class,
+        domains,
+        left: ground.problem.classes[class]
+            .free
+            .iter()
+            .copied()
+            .map(i128::from)
+            .collect(),
+        nodes,
+    };
+    counts.into_iter().map(room).collect()
+}
+
+/// The domain of a node at each level above the hosts.
+fn domains(ground: &Ground, node: usize) -> Vec<Option<usize>> {
+    let levels = ground.problem.levels.iter().filter(|tier| !tier.is_host);
+    levels.map(|tier| near::domain(tier, node)).collect()
 }
 
 /// What is left on each node beside the most that holds ever use of it and all that is placed there; equal rooms
@@ -110,15 +129,17 @@ fn rooms_beside(ground: &Ground, placed: &[Placed]) -> Vec<Room> {
             }
         }
     }
-    let mut counts: BTreeMap<(usize, &[i128]), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(Kind, &[i128]), usize> = BTreeMap::new();
     for node in 0..ground.problem.nodes.len() {
         if let Some((class, _)) = ground.class(node) {
             let left = nodes.get(&node).unwrap_or(&empty[class]);
-            *counts.entry((class, left)).or_default() += 1;
+            let key = ((class, domains(ground, node)), left.as_slice());
+            *counts.entry(key).or_default() += 1;
         }
     }
-    let room = |((class, left), nodes): ((usize, &[i128]), usize)| Room {
+    let room = |(((class, domains), left), nodes): ((Kind, &[i128]), usize)| Room {
         class,
+        domains,
         left: left.to_vec(),
         nodes,
     };
@@ -149,20 +170,42 @@ fn left_by_holds(class: &NodeClass) -> Vec<i128> {
         .collect()
 }
 
-/// Whether one copy fits in this mode, with an end that 64 bits can say if it starts there.
-fn fits(mode: &Mode, rooms: &[Room], start: Millis) -> bool {
+/// Whether one copy fits in this mode: on one node, or in one domain of some level that is near enough, or anywhere;
+/// each with an end that 64 bits can say if it starts there.
+fn fits(ground: &Ground, (near, mode): (Near, &Mode), rooms: &[Room], start: Millis) -> bool {
     let wanted = u128::from(mode.pods);
-    let mut slots = 0u128;
-    for room in rooms {
+    let ends = |room: &Room, level: usize| {
         let run = mode.run_on(room.class);
-        if run.is_some_and(|run| start.checked_add(run.duration).is_some()) {
-            slots = slots.saturating_add(slots_in(room, mode).saturating_mul(room.nodes as u128));
-            if slots >= wanted {
-                return wanted > 0;
-            }
-        }
+        run.is_some_and(|run| start.checked_add(run.lasting(level)).is_some())
+    };
+    let (levels, above) = (
+        ground.problem.levels.len(),
+        ground
+            .problem
+            .levels
+            .iter()
+            .filter(|tier| !tier.is_host)
+            .count(),
+    );
+    let on_one_node = |room: &Room| ends(room, levels) && slots_in(room, mode) >= wanted;
+    if rooms.iter().any(|room| room.nodes > 0 && on_one_node(room)) {
+        return wanted > 0;
     }
-    false
+    let outermost = match near {
+        Near::Within(level) if level >= levels => return false,
+        Near::Within(level) => level + 1,
+        Near::Anywhere | Near::Rather(_) => 0,
+    };
+    // In one domain of the first `depth` levels; pods then span no level but those further in.
+    (outermost..=above).any(|depth| {
+        let mut slots: BTreeMap<&[Option<usize>], u128> = BTreeMap::new();
+        for room in rooms.iter().filter(|room| ends(room, depth)) {
+            let own = slots_in(room, mode).saturating_mul(room.nodes as u128);
+            let sum = slots.entry(&room.domains[..depth]).or_default();
+            *sum = sum.saturating_add(own);
+        }
+        wanted > 0 && slots.into_values().any(|slots| slots >= wanted)
+    })
 }
 
 /// How many pods of the mode go into each node of the room; at most as many as there are.

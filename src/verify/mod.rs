@@ -9,6 +9,7 @@ mod capacity;
 mod copies;
 mod deadlines;
 mod leftover;
+mod near;
 mod order;
 mod placed;
 mod score;
@@ -53,6 +54,7 @@ fn judge<'a>(ground: &Ground<'a>, plan: &'a Plan, found: &mut Vec<Violation>) ->
     let waiting = copies::check(ground, plan, found);
     let placed = placed::read(ground, plan, found);
     placed::check_times(ground, &placed, found);
+    near::check(ground, &placed, found);
     order::check(ground, &placed, found);
     capacity::check(ground, &placed, found);
     budgets::check(ground, &placed, found);

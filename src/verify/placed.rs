@@ -1,6 +1,6 @@
 //! Assignments with all their indices followed, and whether their times are right.
 
-use super::{Ground, Violation};
+use super::{Ground, Violation, near};
 use crate::model::{Assignment, Mode, Plan, PlannedTask, Run};
 
 /// An assignment that points to a task, a mode, and as many nodes that the mode runs on as it has pods.
@@ -81,8 +81,8 @@ fn stray(ground: &Ground, assignment: &Assignment, task: &PlannedTask, node: usi
     }
 }
 
-/// Starts are neither in the past nor before the release, and the end follows from the slowest node. A static goal
-/// has no time axis: everything starts at 0, whatever its release.
+/// Starts are neither in the past nor before the release, and the end follows from the slowest node and from the outermost
+/// level of the network that the pods span. A static goal has no time axis: everything starts at 0, whatever its release.
 pub(super) fn check_times(ground: &Ground, placed: &[Placed], found: &mut Vec<Violation>) {
     let goal = ground.problem.goal;
     for one in placed {
@@ -103,15 +103,16 @@ pub(super) fn check_times(ground: &Ground, placed: &[Placed], found: &mut Vec<Vi
             });
         }
         let pods = one.runs.iter().zip(&one.assignment.nodes);
-        let Some((slowest, &node)) = pods.max_by_key(|(run, _)| run.duration) else {
+        let level = near::spanned(ground, &one.assignment.nodes);
+        let Some((slowest, &node)) = pods.max_by_key(|(run, _)| run.lasting(level)) else {
             continue;
         };
-        if i128::from(end) - i128::from(start) != i128::from(slowest.duration) {
+        if i128::from(end) - i128::from(start) != i128::from(slowest.lasting(level)) {
             found.push(Violation::WrongEnd {
                 copy: copy(),
                 start,
                 end,
-                duration: slowest.duration,
+                duration: slowest.lasting(level),
                 node: ground.node_name(node),
             });
         }

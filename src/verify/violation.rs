@@ -95,6 +95,14 @@ pub enum Violation {
         duration: Millis,
         node: String,
     },
+    /// Pods that must be in one domain of the network are in two.
+    #[error("{copy} is on nodes {one} and {other}, but must be within one {level}")]
+    Scattered {
+        copy: CopyName,
+        level: String,
+        one: String,
+        other: String,
+    },
     /// A copy is placed behind a task that is not.
     #[error(
         "{copy} is placed, but waits for {dependency}, of which {placed} of {copies} copies are"

@@ -2,7 +2,8 @@
 
 use divan::Bencher;
 use taskbatch::model::{
-    Algorithm, Goal, Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Resources, Run, exact,
+    Algorithm, Goal, Mode, Near, NodeClass, PlannedBatch, PlannedTask, Problem, Resources, Run,
+    exact,
 };
 use taskbatch::solver::{Budget, Improvement, Options, solve};
 
@@ -99,6 +100,7 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
             let speedup = (gpus as f64).powf(exponent);
             let duration = (read + work / speedup).ceil() as i64;
             Mode {
+                communicate: Vec::new(),
                 flavor: None,
                 pods: 1,
                 requests: Resources::default(),
@@ -106,6 +108,7 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
                 value: (1000.0 * speedup) as i64,
                 spends: Vec::new(),
                 runs: vec![Run {
+                    across: Vec::new(),
                     class: 0,
                     duration,
                     read: read as i64,
@@ -117,6 +120,7 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
             }
         };
         PlannedTask {
+            near: Near::Anywhere,
             batch: 0,
             name: format!("t{index}"),
             copies: vec![0],
@@ -144,6 +148,7 @@ fn moldable(tasks: usize, nodes: usize, goal: Goal) -> Problem {
             weight: 1,
         }],
         tasks: (0..tasks).map(&mut task).collect(),
+        levels: Vec::new(),
         unplaceable: Vec::new(),
         budgets: Vec::new(),
     }

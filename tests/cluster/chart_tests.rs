@@ -20,7 +20,7 @@ pub(crate) const TESTS: &[Test] = tests![
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/taskbatch");
 
 /// Sets of values that a user may choose.
-const SETS: [&[&str]; 4] = [
+const SETS: [&[&str]; 5] = [
     &[],
     &["--set", "replicas=2", "--set", "networkPolicy.enabled=true"],
     &["--set", "watchNamespaces={a,b}", "--set", "crds.keep=false"],
@@ -31,6 +31,10 @@ const SETS: [&[&str]; 4] = [
         "serviceAccount.create=false",
         "--set",
         "serviceAccount.name=other",
+    ],
+    &[
+        "--set-json",
+        r#"topology.levels=[{"nodeLabel": "example.com/rack", "alias": "rack", "bandwidth": "10G", "latency": "50us"}]"#,
     ],
 ];
 
@@ -161,6 +165,7 @@ async fn wrong_values_are_refused(sandbox: Sandbox) -> Result<()> {
         "replica=2",
         "image.tags=1",
         "log.format=xml",
+        "topology.levels[0].alias=rack",
     ] {
         let answer = sandbox
             .cluster

@@ -27,6 +27,7 @@ mod scenario;
 mod serve;
 mod share_tests;
 mod sharing_tests;
+mod topology_tests;
 mod worker;
 
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ fn main() -> anyhow::Result<ExitCode> {
         returned_tests::TESTS,
         share_tests::TESTS,
         sharing_tests::TESTS,
+        topology_tests::TESTS,
     ]
     .concat();
     harness::run(&tests)

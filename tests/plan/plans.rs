@@ -86,6 +86,97 @@ fn a_flavor_is_chosen_for_the_goal() {
     );
 }
 
+#[test]
+fn gangs_stand_in_racks() {
+    let folder = Folder::new("topology");
+    let [batch, nodes, topology] = [
+        "distributed-training.yaml",
+        "distributed-training-nodes.yaml",
+        "topology.yaml",
+    ]
+    .map(example);
+    let arguments = [
+        "plan",
+        "-f",
+        &batch,
+        "--nodes",
+        &nodes,
+        "--topology",
+        &topology,
+        "--iterations",
+        "500",
+        "-o",
+    ];
+    let with = |format| folder.run(&[&arguments[..], &[format]].concat());
+    let done = with("json");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let plan = done.json();
+    let all = plan["assignments"].as_array().expect("a list");
+    for one in all {
+        let pods = one["pods"].as_array().expect("pods");
+        let nodes: Vec<&str> = pods.iter().filter_map(|pod| pod["node"].as_str()).collect();
+        let racks: Vec<&str> = nodes.iter().map(|node| &node[..2]).collect();
+        let (span, is_one) = (&one["topology"], racks.iter().all(|rack| *rack == racks[0]));
+        // Each worker takes a whole node, so that no gang is on one.
+        assert_eq!(span["level"], if is_one { "node" } else { "rack" }, "{one}");
+        assert!(nodes.is_sorted(), "ranks go along the racks: {nodes:?}");
+        let (task, w) = (one["task"].as_str().expect("a name"), pods.len() as f64);
+        let (bytes, steps) = match task {
+            "pretrain" => (28e9, 1000.0),
+            "finetune" => (14e9, 500.0),
+            _ => (0.0, 0.0),
+        };
+        assert!(task == "pretrain" || is_one, "{one}");
+        let (bandwidth, latency) = if is_one { (50e9, 1e-5) } else { (12.5e9, 5e-5) };
+        let seconds = steps * (2.0 * (w - 1.0) / w * bytes / bandwidth + 2.0 * (w - 1.0) * latency);
+        let wanted = if bytes > 0.0 {
+            (seconds * 1e3).ceil()
+        } else {
+            0.0
+        };
+        let found = span["communicateMs"].as_f64().expect("a time");
+        assert!(
+            (found - wanted).abs() <= 1.0,
+            "{found}, not {wanted}: {one}"
+        );
+    }
+    let wide = with("wide");
+    for part in ["LOAD", "COMMUNICATE", "SPANS", "% communicating"] {
+        assert!(
+            wide.out.contains(part),
+            "{part} is missing in\n{}",
+            wide.out
+        );
+    }
+    let unknown = folder.run(&["plan", "-f", &batch, "--nodes", &nodes]);
+    assert_eq!(unknown.code, Some(1));
+    let wanted =
+        "spec.tasks[1].gang.topology.required: \"rack\" is no level of the network: it has host";
+    assert!(unknown.err.contains(wanted), "{}", unknown.err);
+}
+
+#[test]
+fn a_wrong_topology_is_told_with_file_line_and_field() {
+    let folder = Folder::new("wrong-topology");
+    folder.write(
+        "levels.yaml",
+        "levels:\n- nodeLabel: rack\n  alias: rack\n  bandwidth: fast\n",
+    );
+    let (batch, nodes) = (example("rigid.yaml"), example("nodes.yaml"));
+    let done = folder.run(&[
+        "plan",
+        "-f",
+        &batch,
+        "--nodes",
+        &nodes,
+        "--topology",
+        "levels.yaml",
+    ]);
+    assert_eq!(done.code, Some(1));
+    let wanted = "levels.yaml:4: levels[0].bandwidth: \"fast\" must be bytes a second above 0";
+    assert!(done.err.contains(wanted), "{}", done.err);
+}
+
 /// The text of a plan with `elapsedMs` 0; the order of the fields is part of the contract.
 fn without_elapsed(text: &str) -> String {
     let lines = text

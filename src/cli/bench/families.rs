@@ -1,6 +1,7 @@
 //! The families of instances: each a few lines that say what is hard about it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 
@@ -9,9 +10,13 @@ use super::hidden;
 use super::throughput::Curves;
 use super::world::{GPU, TaskWords, World, any_scaling, gpu_nodes, node, task};
 use crate::model::{
-    CPU, Expression, Goal, MEMORY, NodeSelectorTerm, Operator, Scaling, Taint, TaintEffect, Task,
-    Toleration, Workers, exact,
+    CPU, Exact, Exchange, Expression, Goal, HOSTNAME, Level, MEMORY, NodeSelectorTerm, Operator,
+    Scaling, Taint, TaintEffect, Task, Toleration, Topology, Workers, exact,
 };
+
+/// Racks of the gangs, and their label.
+const RACKS: usize = 4;
+const RACK: &str = "example.com/rack";
 
 /// A family of instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,7 +29,7 @@ pub enum Family {
     Hetero,
     /// Some tasks that fit nowhere, and others that hold a part of every node
     Tight,
-    /// Gangs of 2 to 8 pods, and tasks that wait for others
+    /// Gangs of 1 to 8 workers on nodes of 8 GPUs in 4 racks, which talk across hosts and racks
     Gang,
     /// Moldable tasks, 20 to 100 on 3 to 12 nodes by seed, with deadlines that a hidden plan meets
     Deadlines,
@@ -62,7 +67,7 @@ impl Family {
             Family::Moldable | Family::Rigid => (200, 16),
             Family::Hetero => (200, 24),
             Family::Tight => (16, 4),
-            Family::Gang => (12, 6),
+            Family::Gang => (200, 32),
             Family::Deadlines => (60, 8),
             Family::Throughput => (160, 64),
             Family::Big | Family::Replan => (10_000, 5_000),
@@ -106,7 +111,7 @@ impl Family {
             Family::Rigid => World::new(goal, gpu_nodes(nodes, 8), rigid(draw, tasks)),
             Family::Hetero => hetero(draw, goal, tasks, nodes),
             Family::Tight => tight(draw, goal, tasks, nodes),
-            Family::Gang => World::new(goal, gpu_nodes(nodes, 4), gangs(draw, tasks, nodes)),
+            Family::Gang => gangs(draw, goal, tasks, nodes),
             Family::Deadlines => {
                 let tasks = moldable(draw, tasks);
                 let mut world = World::new(goal, gpu_nodes(nodes, 8), tasks);
@@ -250,27 +255,42 @@ fn tight(draw: &mut Draw, goal: Goal, tasks: usize, nodes: usize) -> World {
     world
 }
 
-/// Every second task is a gang, and a quarter of the tasks wait for an earlier one.
-fn gangs(draw: &mut Draw, tasks: usize, nodes: usize) -> Vec<Task> {
-    let most = u32::try_from(2 * nodes).unwrap_or(u32::MAX).min(8);
+/// Training in 1, 2, 4 or 8 workers of 1, 2, 4 or 8 GPUs each, with gradients of 100 MB to 2 GB: 25 GB/s and 10 us
+/// between the hosts of a rack, 5 GB/s and 50 us between racks.
+fn gangs(draw: &mut Draw, goal: Goal, tasks: usize, nodes: usize) -> World {
     let gang = |index: usize| {
-        let task = task(name(index))
+        let gpus = draw.pick(&[1, 2, 4, 8]).copied().unwrap_or(1);
+        let mut task = task(name(index))
+            .taking(GPU, gpus)
+            .taking(CPU, 4_000 * gpus)
             .lasting(draw.length(300_000.0), exact(2_000))
-            .scaling(Scaling::Amdahl(draw.thousandths(950, 950)))
-            .weighing(draw.between(1, 3));
-        let mut task = match index % 4 {
-            0 => task.ranging(GPU, 2, 2, 1),
-            _ => task.ranging(GPU, 1, 4, 1),
-        };
-        if index.is_multiple_of(2) {
-            task.workers = Workers([2, 4, 8].into_iter().filter(|pods| *pods <= most).collect());
-        }
-        if index > 0 && draw.chance(0.25) {
-            task.after = vec![name(draw.between(0, index as i64 - 1) as usize)];
-        }
+            .scaling(any_scaling(draw))
+            .weighing(draw.between(1, 5));
+        let least = draw.pick(&[1, 1, 2]).copied().unwrap_or(1);
+        let numbers = std::iter::successors(Some(least), |number| Some(number * 2));
+        task.workers = Workers(numbers.take_while(|number| *number <= 8).collect());
+        task.together.exchange = Some(Exchange {
+            bytes: exact(1_000_000 * draw.between(100, 2_000)),
+            steps: draw.between(10, 100),
+        });
         task
     };
-    (0..tasks).map(gang).collect()
+    let gangs = (0..tasks).map(gang).collect();
+    let mut all = gpu_nodes(nodes, 8);
+    for (index, node) in all.iter_mut().enumerate() {
+        let rack = format!("r{}", index * RACKS / nodes.max(1));
+        node.labels.insert(RACK.into(), rack);
+    }
+    let level = |alias: &str, label: &str, gigabytes: i64, microseconds: i64| Level {
+        alias: alias.into(),
+        label: label.into(),
+        bandwidth: Some(exact(1_000_000_000 * gigabytes)),
+        latency: Exact::new(microseconds.into(), 1000.into()),
+    };
+    let mut world = World::new(goal, all, gangs);
+    let levels = vec![level("rack", RACK, 5, 50), level("node", HOSTNAME, 25, 10)];
+    world.snapshot.topology = Arc::new(Topology { levels });
+    world
 }
 
 fn training(draw: &mut Draw, tasks: usize, curves: &Curves) -> Vec<Task> {

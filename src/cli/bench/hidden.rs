@@ -48,7 +48,8 @@ fn frugal(problem: &Problem, task: usize) -> Vec<&Mode> {
     let work = |mode: &Mode| {
         let shares = mode.demand.iter().zip(&problem.classes[0].free);
         let share = shares.map(|(demand, free)| *demand as f64 / (*free).max(1) as f64);
-        share.fold(0.0, f64::max) * mode.least_duration(&problem.classes) as f64
+        let least = mode.runs.iter().map(|run| run.duration).min();
+        share.fold(0.0, f64::max) * least.unwrap_or(0) as f64
     };
     let modes = problem.tasks[task].modes.iter();
     let single: Vec<&Mode> = modes.filter(|mode| mode.pods == 1).collect();

@@ -4,7 +4,7 @@
 //! with its modes; a period is a second. The source and the sink, which take no time, are left out.
 
 use crate::model::{
-    Exact, Goal, Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Resources, Run,
+    Exact, Goal, Mode, Near, NodeClass, PlannedBatch, PlannedTask, Problem, Resources, Run,
 };
 
 /// Length of a period, in ms.
@@ -59,6 +59,7 @@ pub fn read(text: &str) -> Result<Problem, String> {
         place[job] = Some(problem.tasks.len());
         let modes = ways[job].iter().filter_map(|way| mode(way, free));
         problem.tasks.push(PlannedTask {
+            near: Near::Anywhere,
             batch: 0,
             name: format!("job{}", job + 1),
             copies: vec![0],
@@ -85,6 +86,7 @@ fn mode(way: &Way, free: &[i64]) -> Option<Mode> {
         .unwrap_or(i64::from(u32::MAX));
     let duration = way.duration.checked_mul(PERIOD)?;
     (slots > 0).then(|| Mode {
+        communicate: Vec::new(),
         flavor: None,
         pods: 1,
         requests: Resources::default(),
@@ -92,6 +94,7 @@ fn mode(way: &Way, free: &[i64]) -> Option<Mode> {
         value: 0,
         spends: spends.to_vec(),
         runs: vec![Run {
+            across: Vec::new(),
             class: 0,
             duration,
             read: 0,

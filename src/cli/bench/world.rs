@@ -7,7 +7,7 @@ use super::draw::Draw;
 use crate::cluster::compile::{self, Request};
 use crate::model::{
     Batch, CPU, Estimate, Exact, Goal, MEMORY, Node, PODS, Placement, PodShape, Problem, Range,
-    Resources, Scaling, Snapshot, Task, Workers, exact,
+    Resources, Scaling, Snapshot, Task, Together, Workers, exact,
 };
 
 /// The device of the generated nodes.
@@ -99,6 +99,7 @@ pub(super) fn gpu_nodes(count: usize, gpus: i64) -> Vec<Node> {
 /// A task of one copy without ranges: 8 GiB, no work.
 pub(super) fn task(name: String) -> Task {
     Task {
+        together: Together::default(),
         name,
         count: 1,
         weight: 1,

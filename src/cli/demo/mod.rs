@@ -7,6 +7,7 @@ mod pace;
 
 use std::fs;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use clap::Args;
 use serde::de::DeserializeOwned;
@@ -18,7 +19,7 @@ use super::{Error, Exit, svg};
 use crate::api::TaskBatch;
 use crate::cluster::node;
 use crate::decide::Memory;
-use crate::model::{Millis, Node, Share};
+use crate::model::{Millis, Node, Share, Topology};
 use crate::sim::{Cluster, End, Faults, Options, run};
 use narrator::Narrator;
 use pace::Pace;
@@ -43,6 +44,9 @@ pub struct DemoArgs {
     /// Files with Nodes, such as kubectl get nodes -o yaml prints; default: 4 CPU nodes and 2 GPU nodes
     #[arg(long, value_name = "FILE", num_args = 1..)]
     nodes: Vec<String>,
+    /// File with the levels of the network between the nodes, outermost first; see docs/workloads.md
+    #[arg(long, value_name = "FILE")]
+    topology: Option<String>,
     /// Seconds of the simulation in a second; 0 or no terminal: as fast as possible; default: about 12 seconds in all
     #[arg(long, value_name = "FACTOR", value_parser = pace::factor)]
     speed: Option<f64>,
@@ -62,19 +66,21 @@ pub struct DemoArgs {
 
 /// Runs the operator on a simulated cluster until nothing can change any more.
 pub fn demo(args: &DemoArgs) -> Result<Exit, Error> {
-    let (batches, nodes) = read(args)?;
+    let (batches, nodes, topology) = read(args)?;
     let cluster = cluster(args, batches, nodes);
     let narrator = Narrator::new(io::stdout(), Screen::stdout(), Pace::new(args.speed));
-    play(args, cluster, narrator)
+    play(args, cluster, topology, narrator)
 }
 
 fn play(
     args: &DemoArgs,
     mut cluster: Cluster,
+    topology: Arc<Topology>,
     mut narrator: Narrator<impl Write>,
 ) -> Result<Exit, Error> {
     narrator.introduce(&cluster);
-    let ran = run(&mut cluster, &mut Memory::default(), UNTIL, &mut narrator);
+    let mut memory = Memory::of(topology);
+    let ran = run(&mut cluster, &mut memory, UNTIL, &mut narrator);
     narrator.conclude(&cluster);
     match ran.end {
         End::Settled => {}
@@ -91,13 +97,18 @@ fn play(
     Ok(Exit::Done)
 }
 
+/// What the demo runs, on which nodes, and the network between them.
+type Stage = (Vec<TaskBatch>, Vec<Node>, Arc<Topology>);
+
 /// The batches and nodes of the files, or those of the demo.
-fn read(args: &DemoArgs) -> Result<(Vec<TaskBatch>, Vec<Node>), Error> {
+fn read(args: &DemoArgs) -> Result<Stage, Error> {
     let input = manifest::read(&Paths {
         batches: &args.files,
         nodes: &args.nodes,
         pods: &[],
+        topology: args.topology.as_deref(),
     })?;
+    let topology = input.topology.clone();
     let batches = match args.files.as_slice() {
         [] => embedded(BATCH)?,
         _ => input
@@ -114,7 +125,7 @@ fn read(args: &DemoArgs) -> Result<(Vec<TaskBatch>, Vec<Node>), Error> {
         }
         _ => input.nodes.iter().map(|node| Node::clone(node)).collect(),
     };
-    Ok((batches, nodes))
+    Ok((batches, nodes, topology))
 }
 
 /// The objects of a manifest that is part of the program.
@@ -153,20 +164,22 @@ mod tests {
         let args = DemoArgs {
             files: vec![],
             nodes: vec![],
+            topology: None,
             speed: Some(0.0),
             seed: Some(3),
             noise: 0.1,
             max_share: Share::WHOLE,
             svg: None,
         };
-        let (batches, nodes) = read(&args).expect("the demo's own manifests");
+        let (batches, nodes, topology) = read(&args).expect("the demo's own manifests");
         let mut out = Vec::new();
         let screen = Screen {
             width: 100,
             colour: false,
         };
         let narrator = Narrator::new(&mut out, screen, Pace::new(args.speed));
-        play(&args, cluster(&args, batches, nodes), narrator).expect("writes into memory");
+        play(&args, cluster(&args, batches, nodes), topology, narrator)
+            .expect("writes into memory");
         String::from_utf8(out).expect("text")
     }
 

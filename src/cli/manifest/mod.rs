@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use crate::api::TaskBatch;
 use crate::cluster::pod::Pod;
-use crate::model::{Batch, Node, Priorities};
+use crate::model::{Batch, Node, Priorities, Topology};
 use objects::Kind;
 use report::Report;
 pub use report::{FileFault, FileFaults};
@@ -33,6 +33,8 @@ pub struct Paths<'a> {
     pub nodes: &'a [String],
     /// Files with Pods.
     pub pods: &'a [String],
+    /// File with the levels of the network.
+    pub topology: Option<&'a str>,
 }
 
 /// A TaskBatch as it was written, and as it is meant.
@@ -55,6 +57,15 @@ pub struct Input {
     pub pods: Vec<Arc<Pod>>,
     /// The priority classes.
     pub priorities: Priorities,
+    /// The network between the nodes.
+    pub topology: Arc<Topology>,
+}
+
+/// Reads the levels of the network. Lists everything that is wrong with them.
+pub fn read_topology(path: &str) -> Result<Topology, FileFaults> {
+    let mut report = Report::default();
+    let topology = objects::topology(path, &mut report);
+    report.finish().map(|()| topology)
 }
 
 /// Reads all files, each once. Lists everything that is wrong with them, not only the first thing.
@@ -62,10 +73,15 @@ pub fn read(paths: &Paths<'_>) -> Result<Input, FileFaults> {
     let mut report = Report::default();
     let mut files = read_files(paths, &mut report);
     let priorities = objects::priorities(classes(&mut files), &mut report);
+    let topology = match paths.topology {
+        Some(path) => objects::topology(path, &mut report),
+        None => Topology::default(),
+    };
     let input = Input {
         batches: objects::batches(
             take(&mut files, paths.batches, Kind::TaskBatch, &mut report),
             &priorities,
+            &topology,
             &mut report,
         ),
         nodes: objects::nodes(
@@ -77,6 +93,7 @@ pub fn read(paths: &Paths<'_>) -> Result<Input, FileFaults> {
             &mut report,
         ),
         priorities,
+        topology: Arc::new(topology),
     };
     report.finish().map(|()| input)
 }

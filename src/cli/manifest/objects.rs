@@ -15,11 +15,11 @@ use serde_path_to_error::Segment;
 
 use super::Manifest;
 use super::report::Report;
-use super::source::{File, Object, Origin};
+use super::source::{self, File, Object, Origin};
 use crate::api::{Fault, TaskBatch, TaskSpec, schema};
 use crate::cluster::pod::Pod;
-use crate::cluster::{intake, node, pod};
-use crate::model::{Node, Priorities};
+use crate::cluster::{intake, node, pod, topology};
+use crate::model::{Node, Priorities, Topology};
 
 /// A kind of objects that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +61,11 @@ static SCHEMA: LazyLock<schema::Schema> = LazyLock::new(schema::Schema::of_task_
 pub fn batches(
     objects: Vec<Object>,
     priorities: &Priorities,
+    topology: &Topology,
     report: &mut Report,
 ) -> Vec<Manifest> {
     let found = each(objects, report, |value| {
-        let manifest = batch(value)?;
+        let manifest = batch(value, topology)?;
         let faults = unknown_classes(&manifest.wire, priorities);
         if faults.is_empty() {
             Ok(manifest)
@@ -119,6 +120,18 @@ pub fn priorities(objects: Vec<Object>, report: &mut Report) -> Priorities {
     classes
         .map(|(name, value, is_default)| (name.as_str(), *value, *is_default))
         .collect()
+}
+
+/// Reads the levels of the network; none where something is wrong with them.
+pub fn topology(path: &str, report: &mut Report) -> Topology {
+    let Some(object) = source::read_plain(path, report) else {
+        return Topology::default();
+    };
+    topology::read(&object.value).unwrap_or_else(|faults| {
+        let mut tell = |fault| report.field(&object.origin, fault);
+        faults.into_iter().for_each(&mut tell);
+        Topology::default()
+    })
 }
 
 /// Reads nodes, sorted by name.
@@ -194,7 +207,7 @@ fn once<T>(
     found.into_iter().map(|(_, value)| value).collect()
 }
 
-fn batch(value: &mut Value) -> Result<Manifest, Vec<Fault>> {
+fn batch(value: &mut Value, topology: &Topology) -> Result<Manifest, Vec<Fault>> {
     check_version(Kind::TaskBatch, value)?;
     let mut faults = schema::metadata_faults(&value["metadata"]);
     if !value["metadata"].is_null() {
@@ -212,7 +225,8 @@ fn batch(value: &mut Value) -> Result<Manifest, Vec<Fault>> {
         Err(_) => return Err(faults),
     };
     let meant = intake::read(&wire);
-    for fault in meant.as_ref().err().into_iter().flatten() {
+    let unknown = intake::unknown_levels(&wire, topology);
+    for fault in meant.as_ref().err().into_iter().flatten().chain(&unknown) {
         if faults.iter().all(|known| known.field != fault.field) {
             faults.push(fault.clone());
         }

@@ -83,6 +83,26 @@ impl Object {
 
 /// Reads all objects of a file or of standard input; lists are taken apart.
 pub fn read(path: &str, report: &mut Report) -> Vec<Object> {
+    let mut objects = Vec::new();
+    for object in read_documents(path, report) {
+        flatten(object, &mut objects, report);
+    }
+    objects
+}
+
+/// Reads a file of one document that is no object of Kubernetes.
+pub fn read_plain(path: &str, report: &mut Report) -> Option<Object> {
+    let mut documents = read_documents(path, report);
+    if documents.len() > 1 {
+        report.file(shown(path), "must be one document");
+    }
+    if documents.is_empty() && report.is_empty() {
+        report.file(shown(path), "is empty");
+    }
+    (documents.len() == 1).then(|| documents.remove(0))
+}
+
+fn read_documents(path: &str, report: &mut Report) -> Vec<Object> {
     let Some(file) = load(path, report) else {
         return Vec::new();
     };
@@ -96,17 +116,16 @@ pub fn read(path: &str, report: &mut Report) -> Vec<Object> {
         }
     };
     let file = Arc::new(file);
-    let mut objects = Vec::new();
-    for (start, document, value) in documents {
-        let origin = Origin {
+    let object = |(start, document, value)| Object {
+        value,
+        origin: Origin {
             file: file.clone(),
             start,
             document,
             item: String::new(),
-        };
-        flatten(Object { value, origin }, &mut objects, report);
-    }
-    objects
+        },
+    };
+    documents.into_iter().map(object).collect()
 }
 
 fn load(path: &str, report: &mut Report) -> Option<File> {

@@ -71,7 +71,18 @@ struct Placed<'a> {
     /// Where it is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<Deadline>,
+    /// Of a gang, where the levels of the network are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topology: Option<Span<'a>>,
     pods: Vec<Pod<'a>>,
+}
+
+/// The outermost level of the network that a gang spans, and what that costs it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Span<'a> {
+    level: &'a str,
+    communicate_ms: Millis,
 }
 
 #[derive(Debug, Serialize)]
@@ -185,6 +196,10 @@ impl<'a> Placed<'a> {
             deadline: Standing::of(problem, solution, one)
                 .as_ref()
                 .map(Deadline::of),
+            topology: problem.level_of(one).map(|level| Span {
+                level,
+                communicate_ms: problem.communication(one),
+            }),
             pods: one.nodes.iter().enumerate().map(pod).collect(),
         }
     }

@@ -217,6 +217,7 @@ mod tests {
             nodes: nodes.collect(),
             pods: Vec::new(),
             priorities: CLASSES.into_iter().collect::<Priorities>(),
+            topology: Arc::default(),
         }
     }
 

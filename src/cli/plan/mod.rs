@@ -42,6 +42,9 @@ pub struct PlanArgs {
     /// Files with Pods that use these nodes, such as kubectl get pods -A -o yaml prints
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pods: Vec<String>,
+    /// File with the levels of the network between the nodes, outermost first; see docs/workloads.md
+    #[arg(long, value_name = "FILE")]
+    topology: Option<String>,
     /// What the plan is to be good at: Makespan, FlowTime, Cost, Shortfall or Throughput; default: the batch's
     #[arg(long, value_name = "GOAL")]
     goal: Option<Goal>,
@@ -101,13 +104,15 @@ pub fn plan(args: &PlanArgs) -> Result<Exit, Error> {
         batches: &args.files,
         nodes: &args.nodes,
         pods: &args.pods,
+        topology: args.topology.as_deref(),
     })?;
     let settings = Settings::of(args, &input.batches)?;
     for note in &settings.notes {
         eprintln!("note: {note}");
     }
     let now = args.now.unwrap_or_else(Timestamp::now);
-    let snapshot = snapshot::take(&input.nodes, &input.pods, now, args.max_share);
+    let mut snapshot = snapshot::take(&input.nodes, &input.pods, now, args.max_share);
+    snapshot.topology = input.topology.clone();
     let groups = Groups::of(&input);
     let (problem, solution, elapsed) = layered::plan(&groups, snapshot, &settings, |problem| {
         search(problem, &settings, args.verbose)

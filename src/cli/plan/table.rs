@@ -120,9 +120,11 @@ impl Table<'_> {
             head.insert(0, "BATCH");
         }
         if self.is_wide {
-            head.extend(["READ", "COMPUTE", "END"]);
+            head.extend(["LOAD", "READ", "COMPUTE", "COMMUNICATE", "END"]);
         }
         let has_dues = self.problem.has_dues();
+        let spans = self.spans();
+        head.extend(spans.then_some("SPANS"));
         head.extend(flavored.then_some("FLAVOR"));
         head.extend(has_dues.then_some("DUE"));
         head.push("REQUESTS");
@@ -149,14 +151,19 @@ impl Table<'_> {
                 row.insert(0, batch.to_owned());
             }
             if self.is_wide {
-                let slowest = slowest(mode, one, &class_of);
+                let level = self.problem.spanned(&one.nodes);
+                let slowest = slowest(mode, one, &class_of, level);
                 let part = |of: fn(&Run) -> i64| slowest.map_or("-".into(), |run| seconds(of(run)));
                 row.extend([
+                    // Nothing is loaded: there are no variants.
+                    seconds(0),
                     part(|run| run.read),
                     part(|run| run.compute),
+                    seconds(self.problem.communication(one)),
                     seconds(one.end),
                 ]);
             }
+            row.extend(spans.then(|| self.span(one)));
             row.extend(flavored.then(|| mode.flavor.clone().unwrap_or_else(|| "-".into())));
             let standing = Standing::of(self.problem, self.solution, one);
             row.extend(has_dues.then(|| standing.map_or("-".into(), |standing| standing.words())));
@@ -168,6 +175,25 @@ impl Table<'_> {
             writeln!(out, "* a guess: the task has no estimate.process")?;
         }
         Ok(())
+    }
+
+    /// Whether some gang spans a level of the network that is known.
+    fn spans(&self) -> bool {
+        let mut all = self.solution.plan.assignments.iter();
+        all.any(|one| self.problem.level_of(one).is_some())
+    }
+
+    /// The level that a gang spans, and the share of its length that it communicates: `rack, 12% communicating`.
+    fn span(&self, one: &Assignment) -> String {
+        let Some(level) = self.problem.level_of(one) else {
+            return "-".into();
+        };
+        let (part, whole) = (self.problem.communication(one), one.end - one.start);
+        if part == 0 || whole <= 0 {
+            return level.into();
+        }
+        let share = 100.0 * part as f64 / whole as f64;
+        format!("{level}, {share:.0}% communicating")
     }
 
     /// The tasks without an estimate, as (batch, task).
@@ -231,12 +257,17 @@ fn copies(group: &[Unplaced]) -> String {
     }
 }
 
-fn slowest<'a>(mode: &'a Mode, one: &Assignment, class_of: &[Option<usize>]) -> Option<&'a Run> {
+fn slowest<'a>(
+    mode: &'a Mode,
+    one: &Assignment,
+    class_of: &[Option<usize>],
+    level: usize,
+) -> Option<&'a Run> {
     let runs = one
         .nodes
         .iter()
         .filter_map(|node| mode.run_on(class_of[*node]?));
-    runs.max_by_key(|run| run.duration)
+    runs.max_by_key(|run| run.lasting(level))
 }
 
 fn requests(mode: &Mode) -> String {

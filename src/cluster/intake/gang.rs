@@ -1,8 +1,10 @@
-//! How many workers a gang may have, and whether they can find each other.
+//! How many workers a gang may have, whether they can find each other, and how near each other they stand.
 
 use super::faults::Faults;
-use crate::api::{Framework, TaskSpec, WORKERS_MESSAGE, WorkerStep};
-use crate::model::Workers;
+use crate::api::{
+    Fault, Framework, NEAR_MESSAGE, TaskBatch, TaskSpec, WORKERS_MESSAGE, WorkerStep,
+};
+use crate::model::{Exchange, MEMORY, Together, Topology, Wish, Workers};
 
 /// The most bytes that the addresses of all workers may take in one variable: the kernel gives a process no variable of
 /// more than 128 KiB.
@@ -48,6 +50,60 @@ pub fn read_workers(task: &TaskSpec, at: &str, faults: &mut Faults) -> Workers {
             .filter_map(|number| u32::try_from(number).ok())
             .collect(),
     )
+}
+
+/// What the workers send each other, and how near each other they stand.
+pub fn read_together(task: &TaskSpec, at: &str, faults: &mut Faults) -> Together {
+    let Some(gang) = &task.gang else {
+        return Together::default();
+    };
+    let at = format!("{at}.gang");
+    let exchange = gang.comm.as_ref().and_then(|comm| {
+        if !(1..=1_000_000_000).contains(&comm.steps) {
+            let message = format!("{} must be from 1 to 1000000000", comm.steps);
+            faults.add(format!("{at}.comm.steps"), message);
+        }
+        let field = format!("{at}.comm.bytesPerStep");
+        let bytes = faults.units(&field, MEMORY, &comm.bytes_per_step.0)?;
+        Some(Exchange {
+            bytes,
+            steps: comm.steps,
+        })
+    });
+    let near = gang.topology.as_ref();
+    let near = near.map(|near| (near.required.clone(), near.preferred.clone()));
+    let wish = match near {
+        None => Wish::None,
+        Some((Some(alias), None)) => Wish::Required(alias),
+        Some((None, Some(alias))) => Wish::Preferred(alias),
+        Some(_) => {
+            faults.add(format!("{at}.topology"), NEAR_MESSAGE);
+            Wish::None
+        }
+    };
+    Together { exchange, wish }
+}
+
+/// The levels that gangs name and the network does not have.
+pub fn unknown_levels(batch: &TaskBatch, topology: &Topology) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (index, task) in batch.spec.tasks.iter().enumerate() {
+        let near = task.gang.as_ref().and_then(|gang| gang.topology.as_ref());
+        let named = near.map(|near| [("required", &near.required), ("preferred", &near.preferred)]);
+        for (kind, alias) in named.into_iter().flatten() {
+            let Some(alias) = alias
+                .as_ref()
+                .filter(|alias| topology.find(alias).is_none())
+            else {
+                continue;
+            };
+            let field = format!("spec.tasks[{index}].gang.topology.{kind}");
+            let known = topology.aliases().join(", ");
+            let message = format!("{alias:?} is no level of the network: it has {known}");
+            faults.push(Fault::new(field, message));
+        }
+    }
+    faults
 }
 
 /// Whether the workers can be named, and can be told of each other.

@@ -17,7 +17,8 @@ use serde_json::Value;
 use self::deadline::read_deadlines;
 use self::estimate::read_estimate;
 use self::faults::Faults;
-use self::gang::read_workers;
+pub use self::gang::unknown_levels;
+use self::gang::{read_together, read_workers};
 use self::order::{check_dependencies, check_names};
 use super::binding::{self, Binder};
 use super::{placement, requests, template};
@@ -114,6 +115,7 @@ fn read_task(
     let sized = sized_resource(task, &ranges, &own, at, faults);
     let estimate = read_estimate(task, sized.as_deref(), at, faults);
     let workers = read_workers(task, at, faults);
+    let together = read_together(task, at, faults);
     gang::check(task, &workers, batch, at, faults);
     check_modes(&ranges, sized.as_deref(), &workers, at, faults);
     let ranged = ranges.keys().map(String::as_str).collect();
@@ -125,6 +127,7 @@ fn read_task(
     check_pod_level(&shape.pod_level, &ranges, at, faults);
     let placement = placement::read(&pod);
     (faults.0.len() == before).then(|| Task {
+        together,
         name: task.name.clone(),
         count: u32::try_from(task.count).unwrap_or(1),
         weight: task.weight,

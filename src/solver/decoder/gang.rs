@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 
 use crate::model::Millis;
-use crate::solver::instance::{Gang, ModeView, Part};
+use crate::solver::instance::{Gang, Instance, ModeView, Packed, Part};
 
+use super::Latest;
 use super::timeline::Timeline;
 
 /// Some pods of a gang on one node.
@@ -15,6 +16,90 @@ pub(in crate::solver) struct Pick {
     /// Index of the node in its class.
     pub node: usize,
     pub pods: u32,
+}
+
+/// Offers the earliest place of each spread: start, end and nodes. `within` are the soonest start and the latest end.
+/// Where only the soonest end counts, what would end later is not looked for.
+pub(super) fn offer_all(
+    instance: &Instance,
+    timelines: &mut [Timeline],
+    mode: &ModeView,
+    within: (Millis, Latest),
+    is_soonest: bool,
+    offer: &mut impl FnMut(Millis, Millis, Vec<Pick>),
+) {
+    let (from, mut latest) = within;
+    // Spreads that only differ in their speed are alike but for the end.
+    let is_alike = mode.packed.is_none() && !mode.talks();
+    let narrows = is_soonest || is_alike && latest.is_moving;
+    let mut tell = |start: Millis, picks: Vec<Pick>, latest: &mut Latest| {
+        let end = start.saturating_add(lasting(instance, mode, &picks));
+        if narrows {
+            latest.end = latest.end.min(end);
+        }
+        offer(start, end, picks);
+    };
+    if let Some(packed) = &mode.packed {
+        for (start, pick) in packed_places(timelines, mode, packed, (from, latest.end)) {
+            tell(start, vec![pick], &mut latest);
+        }
+    }
+    for gang in &mode.gangs {
+        if soonest_end(timelines, mode, gang, from) > latest.end {
+            continue;
+        }
+        let until = latest.end.saturating_sub(gang.duration);
+        if let Some((start, picks)) = earliest(timelines, mode, gang, from, until) {
+            tell(start, picks, &mut latest);
+        }
+    }
+}
+
+/// No pod of the spread ends before this.
+fn soonest_end(timelines: &[Timeline], mode: &ModeView, gang: &Gang, from: Millis) -> Millis {
+    let runs = gang.parts.iter().flat_map(|part| &part.runs);
+    let soonest = runs.map(|&run| {
+        let run = &mode.runs[run];
+        timelines[run.class].soonest(run.group)
+    });
+    let soonest = soonest.min().unwrap_or(Millis::MAX);
+    soonest.max(from).saturating_add(gang.duration)
+}
+
+/// How long the gang takes on these nodes: its slowest pod, with what it has to cross.
+fn lasting(instance: &Instance, mode: &ModeView, picks: &[Pick]) -> Millis {
+    let runs = picks.iter().map(|pick| &mode.runs[pick.run]);
+    let level = instance.spanned(picks.len(), runs.clone().map(|run| run.class));
+    runs.map(|run| run.lasting(level)).max().unwrap_or(0)
+}
+
+/// The earliest place of all pods on one node of each class, none of which ends later than one before.
+fn packed_places(
+    timelines: &mut [Timeline],
+    mode: &ModeView,
+    packed: &Packed,
+    (from, mut latest): (Millis, Millis),
+) -> Vec<(Millis, Pick)> {
+    let mut places = Vec::new();
+    for own in &packed.runs {
+        let run = &mode.runs[own.run];
+        let until = latest.saturating_sub(run.duration);
+        let timeline = &mut timelines[run.class];
+        if until < from || timeline.soonest(own.group) > until {
+            continue;
+        }
+        let spot = timeline.earliest(own.group, &packed.request, run.duration, from, until);
+        if let Some(spot) = spot {
+            latest = latest.min(spot.start.saturating_add(run.duration));
+            let pick = Pick {
+                run: own.run,
+                node: spot.node,
+                pods: mode.pods,
+            };
+            places.push((spot.start, pick));
+        }
+    }
+    places
 }
 
 /// The earliest start in `[from, latest]` at which all pods have room for the gang's duration, and the
@@ -72,10 +157,10 @@ fn enough_for(
     from: Millis,
 ) -> Option<Millis> {
     let mut prospects = Vec::new();
-    for index in part.runs.clone() {
+    for &index in &part.runs {
         let run = &mode.runs[index];
         let timeline = &timelines[run.class];
-        let (first, slots) = (timeline.touched(), u64::from(run.slots));
+        let (first, slots) = (timeline.touched(), run.slots_for(duration));
         for node in 0..first {
             let soonest = timeline.soonest_known(run.group, node).max(from);
             prospects.push(Prospect {
@@ -179,10 +264,10 @@ fn rooms(
     start: Millis,
 ) -> Vec<Pick> {
     let mut rooms = Vec::new();
-    for index in part.runs.clone() {
+    for &index in &part.runs {
         let run = &mode.runs[index];
         let timeline = &timelines[run.class];
-        let most = u64::from(run.slots.min(part.pods));
+        let most = run.slots_for(duration).min(u64::from(part.pods));
         let pods = |node: usize| {
             let profile = timeline.profile(node);
             let free = if duration > 0 {
@@ -224,7 +309,7 @@ fn next_change(
     let runs = gang
         .parts
         .iter()
-        .flat_map(|part| &mode.runs[part.runs.clone()]);
+        .flat_map(|part| part.runs.iter().map(|&run| &mode.runs[run]));
     let changes = runs.flat_map(|run| {
         let timeline = &timelines[run.class];
         let nodes = timeline.touched() + usize::from(timeline.untouched() > 0);

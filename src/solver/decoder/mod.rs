@@ -15,7 +15,7 @@ pub(super) mod timeline;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::model::Millis;
+use crate::model::{Millis, Near};
 
 use super::goals::Score;
 use super::instance::{Instance, ModeView, RunView, TaskView};
@@ -59,7 +59,7 @@ enum Picks {
 
 impl Picks {
     /// (class, pods) of each node.
-    fn pods<'p>(&'p self, mode: &'p ModeView) -> impl Iterator<Item = (usize, u32)> + 'p {
+    fn pods<'p>(&'p self, mode: &'p ModeView) -> impl Iterator<Item = (usize, u32)> + Clone + 'p {
         let (one, many) = match self {
             Picks::One { class, .. } => (Some((*class, 1)), [].as_slice()),
             Picks::Many(picks) => (None, picks.as_slice()),
@@ -263,20 +263,18 @@ impl<'a> Decoder<'a> {
         let mut least = Millis::MAX;
         let mut offer = |_, end: Millis, _, _| least = least.min(end);
         for mode in &task.modes {
-            if mode.gangs.is_empty() {
-                single_pods(
-                    &mut self.timelines,
-                    mode,
-                    from,
-                    Latest::of_all(),
-                    &mut offer,
-                );
+            let latest = Latest::of_all();
+            if mode.pods == 1 {
+                single_pods(&mut self.timelines, mode, from, latest, &mut offer);
             } else {
-                gangs(
+                let mut offer = |start, end, picks| offer(start, end, 0.0, Picks::Many(picks));
+                let within = (from, latest);
+                gang::offer_all(
+                    self.instance,
                     &mut self.timelines,
                     mode,
-                    from,
-                    Latest::of_all(),
+                    within,
+                    true,
                     &mut offer,
                 );
             }
@@ -291,7 +289,8 @@ impl<'a> Decoder<'a> {
         preference: &Preference,
         from: Millis,
     ) -> Option<Place> {
-        let task = self.instance.task(copy);
+        let instance = self.instance;
+        let task = instance.task(copy);
         let is_allowed = |mode: usize| {
             let spends = &task.modes[mode].spends;
             self.allowance.allows(copy, spends)
@@ -326,6 +325,7 @@ impl<'a> Decoder<'a> {
                 let rank = Rank {
                     cost,
                     end,
+                    strays: strays(instance, task.near, mode, &picks),
                     work: mode.work,
                     leftover,
                 };
@@ -338,10 +338,22 @@ impl<'a> Decoder<'a> {
                     });
                 }
             };
-            if mode.gangs.is_empty() {
+            if mode.pods == 1 {
                 single_pods(&mut self.timelines, mode, from, latest, &mut offer);
             } else {
-                gangs(&mut self.timelines, mode, from, latest, &mut offer);
+                let mut offer = |start, end, picks: Vec<Pick>| {
+                    offer(start, end, picks.len() as f64, Picks::Many(picks));
+                };
+                let within = (from, latest);
+                let is_soonest = matches!(preference, Preference::EarliestEnd);
+                gang::offer_all(
+                    instance,
+                    &mut self.timelines,
+                    mode,
+                    within,
+                    is_soonest,
+                    &mut offer,
+                );
             }
         }
         best
@@ -410,6 +422,20 @@ impl Latest {
     }
 }
 
+/// Whether pods stand less near each other than they rather would.
+fn strays(instance: &Instance, near: Near, mode: &ModeView, picks: &Picks) -> bool {
+    let Near::Rather(level) = near else {
+        return false;
+    };
+    let classes = picks.pods(mode).map(|(class, _)| class);
+    let nodes = classes.clone().count();
+    if level < instance.problem.levels.len() {
+        instance.spanned(nodes, classes) <= level
+    } else {
+        nodes > 1
+    }
+}
+
 /// No pod of the mode ends before this.
 fn soonest_end(timelines: &[Timeline], mode: &ModeView, from: Millis) -> Millis {
     let end = |run: &RunView| {
@@ -454,34 +480,5 @@ fn single_pods(
                 node: spot.node,
             },
         );
-    }
-}
-
-/// Offers the earliest place of each spread of a gang.
-fn gangs(
-    timelines: &mut [Timeline],
-    mode: &ModeView,
-    from: Millis,
-    mut latest: Latest,
-    offer: &mut impl FnMut(Millis, Millis, f64, Picks),
-) {
-    for gang in &mode.gangs {
-        let Some((start, picks)) = gang::earliest(
-            timelines,
-            mode,
-            gang,
-            from,
-            latest.end.saturating_sub(gang.duration),
-        ) else {
-            continue;
-        };
-        let duration = picks
-            .iter()
-            .map(|pick| mode.runs[pick.run].duration)
-            .max()
-            .unwrap_or(0);
-        let end = start.saturating_add(duration);
-        latest.reached(end);
-        offer(start, end, picks.len() as f64, Picks::Many(picks));
     }
 }

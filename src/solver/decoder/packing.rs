@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
-use crate::model::Millis;
+use crate::model::{Millis, Near};
 use crate::solver::goals::Score;
 use crate::solver::instance::{Instance, ModeView, TaskView};
 use crate::solver::schedule::{Placed, Recipe, Schedule};
@@ -194,7 +194,7 @@ impl<'a> Packing<'a> {
         let picks = if view.pods == 1 {
             self.tightest(view)
         } else {
-            self.roomiest(view)
+            self.nearest(instance.task(copy).near, view)
         };
         if let Some(picks) = &picks {
             self.put(copy, mode, picks);
@@ -272,10 +272,27 @@ impl<'a> Packing<'a> {
         }
     }
 
-    /// Nodes for all pods of a gang, those with most room first.
-    fn roomiest(&self, mode: &ModeView) -> Option<Vec<(usize, usize, u32)>> {
+    /// Nodes for all pods of a gang, as near each other as they must or would rather be.
+    fn nearest(&self, near: Near, mode: &ModeView) -> Option<Vec<(usize, usize, u32)>> {
+        if near == Near::Anywhere {
+            return self.roomiest(mode, &Vec::from_iter(0..mode.runs.len()), 1);
+        }
+        mode.scopes().find_map(|(runs, on_one_node)| {
+            let least = if on_one_node { mode.pods } else { 1 };
+            self.roomiest(mode, &runs, least)
+        })
+    }
+
+    /// Nodes of these runs for all pods of a gang, those with most room first, each with room for so many at least.
+    fn roomiest(
+        &self,
+        mode: &ModeView,
+        runs: &[usize],
+        least: u32,
+    ) -> Option<Vec<(usize, usize, u32)>> {
         let mut rooms: Vec<(usize, usize, u32)> = Vec::new();
-        for (index, run) in mode.runs.iter().enumerate() {
+        for &index in runs {
+            let run = &mode.runs[index];
             let size = self.instance.classes[run.class].size;
             let known = self.known[run.class];
             let most = u64::from(run.slots.min(mode.pods));
@@ -286,6 +303,7 @@ impl<'a> Packing<'a> {
             let needed = mode.pods.div_ceil(fresh.max(1)) as usize;
             rooms.extend((known..size.min(known + needed)).map(|node| (index, node, fresh)));
         }
+        rooms.retain(|(.., pods)| *pods >= least);
         rooms.sort_by_key(|&(run, node, pods)| (Reverse(pods), run, node));
         let mut left = mode.pods;
         for (taken, room) in rooms.iter_mut().enumerate() {

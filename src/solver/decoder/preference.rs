@@ -9,7 +9,8 @@ use crate::solver::instance::{Instance, ModeView, TaskView};
 
 use super::reversed::Reversed;
 
-/// What a copy without a fixed mode looks for. Equal places go to the earlier end, then to less work.
+/// What a copy without a fixed mode looks for. Equal places go to the earlier end, then to
+/// pods as near each other as they would rather stand, then to less work.
 #[derive(Clone, Debug)]
 pub(in crate::solver) enum Preference {
     /// The earliest end.
@@ -35,6 +36,8 @@ pub(in crate::solver) enum Preference {
 pub(in crate::solver) struct Rank {
     pub cost: f64,
     pub end: Millis,
+    /// Whether the pods stand less near each other than they rather would.
+    pub strays: bool,
     pub work: f64,
     pub leftover: f64,
 }
@@ -46,8 +49,9 @@ impl Rank {
             .total_cmp(&other.cost)
             .then(self.end.cmp(&other.end));
         let rest = || {
-            self.work
-                .total_cmp(&other.work)
+            let strays = self.strays.cmp(&other.strays);
+            strays
+                .then(self.work.total_cmp(&other.work))
                 .then(self.leftover.total_cmp(&other.leftover))
         };
         by_cost.then_with(rest) == Ordering::Less

@@ -44,6 +44,6 @@ impl Reversed {
 
     /// The time of the prices that this moment is.
     fn at(&self, moment: Millis) -> Millis {
-        ((self.horizon - moment) as f64 / self.scale) as Millis
+        (self.horizon.saturating_sub(moment) as f64 / self.scale) as Millis
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::model::{Millis, Mode, Problem, Run, ceil_i64, exact};
 
+use super::spread::PackedRun;
 use super::{Gang, ModeView, Part, RunView};
 
 /// Price of one pod of this run that lasts so long, in millionths, rounded up; saturates.
@@ -23,7 +24,7 @@ pub(in crate::solver) fn keep_cheapest(
         let run = mode.run_on(run.class);
         run.map_or(i64::MAX, |run| pod_cost(run, duration))
     };
-    if view.gangs.is_empty() {
+    if view.pods == 1 {
         let least = view.runs.iter().map(|run| cost(run, run.duration)).min()?;
         view.runs.retain(|run| cost(run, run.duration) == least);
         return Some(least);
@@ -32,9 +33,23 @@ pub(in crate::solver) fn keep_cheapest(
         .gangs
         .iter()
         .map(|gang| spread(problem, view, gang, cost));
-    let (least, gang) =
-        spreads.reduce(|best, other| if other.0 < best.0 { other } else { best })?;
-    view.gangs = vec![gang];
+    let spreads: Vec<(i64, Gang)> = spreads.collect();
+    let on_one_node = |packed: &PackedRun| {
+        let run = &view.runs[packed.run];
+        cost(run, run.duration).saturating_mul(i64::from(view.pods))
+    };
+    let packed = view.packed.iter().flat_map(|packed| &packed.runs);
+    let least = packed.map(on_one_node);
+    let least = least.chain(spreads.iter().map(|spread| spread.0)).min()?;
+    if let Some(packed) = &mut view.packed {
+        packed.runs.retain(|run| on_one_node(run) == least);
+    }
+    let mut cheapest = spreads.into_iter().filter(|spread| spread.0 == least);
+    view.gangs = match view.talks() || view.packed.is_some() {
+        // Other domains may be as cheap, and free sooner.
+        true => cheapest.map(|(_, gang)| gang).collect(),
+        false => cheapest.next().into_iter().map(|(_, gang)| gang).collect(),
+    };
     Some(least)
 }
 
@@ -66,20 +81,22 @@ fn spread(
     let mut cheapest: Vec<usize> = gang
         .parts
         .iter()
-        .flat_map(|part| part.runs.clone())
+        .flat_map(|part| part.runs.iter().copied())
         .collect();
     cheapest.sort_by_key(|&run| cost(run));
     let (mut left, mut total, mut parts) = (u64::from(view.pods), 0i64, Vec::new());
     for run in cheapest {
         let nodes = problem.classes[view.runs[run].class].nodes.len() as u64;
-        let room = u64::from(view.runs[run].slots).saturating_mul(nodes);
+        let room = view.runs[run]
+            .slots_for(gang.duration)
+            .saturating_mul(nodes);
         let pods = u32::try_from(room.min(left)).unwrap_or(u32::MAX);
         if pods > 0 {
             left -= u64::from(pods);
             total = total.saturating_add(cost(run).saturating_mul(i64::from(pods)));
             parts.push(Part {
                 pods,
-                runs: run..run + 1,
+                runs: vec![run],
             });
         }
     }

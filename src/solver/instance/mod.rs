@@ -2,22 +2,26 @@
 //! run a copy what the timelines need to find room quickly.
 
 pub(super) mod cheapest;
+mod network;
 pub(super) mod profile;
 pub(super) mod project;
 mod reduction;
+mod spread;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use num_traits::ToPrimitive;
 
-use crate::model::{Exact, Goal, Millis, Mode, NodeClass, Problem, Run};
+use crate::model::{Exact, Goal, Millis, Mode, Near, NodeClass, PlannedTask, Problem, Run};
 
 use super::bounds::earliest_ends;
 use super::decoder::timeline::Group;
 use cheapest::{add_cheapest_spreads, keep_cheapest};
 use profile::{Profile, Request};
 use project::Project;
+pub(super) use spread::{Gang, Packed, Part};
+use spread::{Spreads, above_hosts, domain_of};
 
 /// The most groups of demands that a class keeps keys for; beyond it near ones share a key.
 const MOST_GROUPS: usize = 32;
@@ -43,6 +47,9 @@ pub(super) struct Instance<'a> {
     pub budgets: Vec<i64>,
     /// The problem in the form of a project, where it has one.
     pub project: Option<Project>,
+    /// Number of levels of the network above the hosts, and the domain of each class at each of them.
+    above: usize,
+    domains: Vec<Vec<usize>>,
 }
 
 /// A task, its copies and the modes that fit somewhere.
@@ -63,6 +70,8 @@ pub(super) struct TaskView {
     pub modes: Vec<ModeView>,
     /// Index into `Instance::pools`.
     pub pool: usize,
+    /// How near each other the pods of a copy stand.
+    pub near: Near,
 }
 
 impl TaskView {
@@ -91,6 +100,8 @@ pub(super) struct ModeView {
     pub runs: Vec<RunView>,
     /// How the pods of a gang may be spread; empty for a single pod.
     pub gangs: Vec<Gang>,
+    /// How they all stand on one node, where the network matters.
+    pub packed: Option<Packed>,
     /// The least duration on any set of nodes that holds all pods.
     pub least: Millis,
     /// What all pods use together, as the largest share of the pool's capacity over the resources.
@@ -110,6 +121,10 @@ pub(super) struct ModeView {
 pub(super) struct RunView {
     pub class: usize,
     pub duration: Millis,
+    /// The same by the outermost level of the network that the pods span; empty where that makes no difference.
+    pub across: Vec<Millis>,
+    /// The shortest spread with a pod here; `None` where there is none.
+    pub least: Option<Millis>,
     /// Pods that an otherwise unplanned node holds.
     pub slots: u32,
     /// Price of one pod, in millionths for each ms; only to compare places.
@@ -118,19 +133,38 @@ pub(super) struct RunView {
     pub group: usize,
 }
 
-/// One spread of a gang's pods: no pod takes longer than `duration`.
-#[derive(Clone, Debug)]
-pub(super) struct Gang {
-    pub duration: Millis,
-    pub parts: Vec<Part>,
+impl ModeView {
+    /// Whether it takes its pods time to talk across the network.
+    pub fn talks(&self) -> bool {
+        self.runs.iter().any(|run| !run.across.is_empty())
+    }
+
+    /// The runs of each spread, the nearest first, and whether all pods are on one node.
+    pub fn scopes(&self) -> impl Iterator<Item = (Vec<usize>, bool)> + '_ {
+        let packed = self.packed.iter().map(|packed| {
+            let runs = packed.runs.iter().map(|packed| packed.run);
+            (runs.collect(), true)
+        });
+        let parts = self.gangs.iter().flat_map(|gang| &gang.parts);
+        packed.chain(parts.map(|part| (part.runs.clone(), false)))
+    }
 }
 
-/// So many pods on nodes of these runs.
-#[derive(Clone, Debug)]
-pub(super) struct Part {
-    pub pods: u32,
-    /// Range of `ModeView::runs`.
-    pub runs: Range<usize>,
+impl RunView {
+    /// Pods of this duration that an otherwise unplanned node holds. What takes no time holds nothing, so that any number
+    /// of pods fits.
+    pub fn slots_for(&self, duration: Millis) -> u64 {
+        if duration > 0 {
+            self.slots.into()
+        } else {
+            u32::MAX.into()
+        }
+    }
+
+    /// The duration of a pod of a gang that spans this level; beyond the levels, of one that spans none.
+    pub fn lasting(&self, level: usize) -> Millis {
+        self.across.get(level).copied().unwrap_or(self.duration)
+    }
 }
 
 /// A class of nodes with nothing planned.
@@ -189,7 +223,16 @@ impl<'a> Instance<'a> {
                 problem.budgets.clone()
             },
             project: None,
+            above: above_hosts(problem),
+            domains: Vec::new(),
         };
+        let domains = |class: usize| {
+            let levels = 0..instance.above;
+            levels
+                .map(|level| domain_of(problem, class, level))
+                .collect()
+        };
+        instance.domains = (0..problem.classes.len()).map(domains).collect();
         instance.read_tasks(all_modes);
         instance.read_tails();
         instance.read_pools();
@@ -236,8 +279,9 @@ impl<'a> Instance<'a> {
                 after,
                 successors: Vec::new(),
                 tail: 0,
-                modes: usable_modes(self.problem, &task.modes, only_cheapest),
+                modes: usable_modes(self.problem, task, only_cheapest),
                 pool: 0,
+                near: task.near,
             });
         }
     }
@@ -320,7 +364,7 @@ impl<'a> Instance<'a> {
 fn may_run_out_of_time(problem: &Problem) -> bool {
     let longest = |modes: &[Mode]| {
         let runs = modes.iter().flat_map(|mode| &mode.runs);
-        i128::from(runs.map(|run| run.duration).max().unwrap_or(0).max(0))
+        i128::from(runs.map(|run| run.lasting(0)).max().unwrap_or(0).max(0))
     };
     let tasks = problem.tasks.iter();
     let work = tasks.map(|task| longest(&task.modes).saturating_mul(task.copies.len() as i128));
@@ -335,11 +379,12 @@ fn may_run_out_of_time(problem: &Problem) -> bool {
 }
 
 /// The modes that have room for all their pods once nothing else runs, or only the cheapest of them.
-fn usable_modes(problem: &Problem, modes: &[Mode], only_cheapest: bool) -> Vec<ModeView> {
+fn usable_modes(problem: &Problem, task: &PlannedTask, only_cheapest: bool) -> Vec<ModeView> {
+    let modes = &task.modes;
     let usable = modes
         .iter()
         .enumerate()
-        .filter_map(|(index, mode)| read_mode(problem, index, mode));
+        .filter_map(|(index, mode)| read_mode(problem, task.near, index, mode));
     if !only_cheapest {
         let with_cheap_spreads = |mut view: ModeView| {
             if problem.goal == Goal::Cost {
@@ -366,7 +411,7 @@ fn usable_modes(problem: &Problem, modes: &[Mode], only_cheapest: bool) -> Vec<M
     cheapest
 }
 
-fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
+fn read_mode(problem: &Problem, near: Near, index: usize, mode: &Mode) -> Option<ModeView> {
     let request = Request::new(&mode.demand);
     let spends: Vec<i64> = (0..problem.budgets.len())
         .map(|budget| mode.spends.get(budget).map_or(0, |amount| (*amount).max(0)))
@@ -381,11 +426,18 @@ fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
         let slots = request.slots(&class.free, u64::from(run.slots));
         if slots > 0 && !class.nodes.is_empty() {
             // What takes no time holds nothing, so that any number of pods fits.
-            let slots = if run.duration > 0 { slots } else { u64::MAX };
+            let takes_time = run
+                .across
+                .iter()
+                .chain([&run.duration])
+                .any(|time| *time > 0);
+            let slots = if takes_time { slots } else { u64::MAX };
             let slots = u32::try_from(slots).unwrap_or(u32::MAX);
             runs.push(RunView {
                 class: run.class,
                 duration: run.duration.max(0),
+                across: run.across.iter().map(|time| (*time).max(0)).collect(),
+                least: None,
                 slots,
                 price: to_float(&run.price),
                 group: 0,
@@ -393,21 +445,8 @@ fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
         }
     }
     runs.sort_by_key(|run| (run.duration, run.class));
-    let enough = first_with_room(problem, &runs, mode.pods)?;
-    let least = runs[enough].duration;
-    let spread = |end: usize| Gang {
-        duration: runs[end].duration,
-        parts: vec![Part {
-            pods: mode.pods,
-            runs: 0..end + 1,
-        }],
-    };
-    let is_last_of_duration = |end: usize| {
-        runs.get(end + 1)
-            .is_none_or(|run| run.duration > runs[end].duration)
-    };
-    let ends = (enough..runs.len()).filter(|&end| mode.pods > 1 && is_last_of_duration(end));
-    let gangs: Vec<Gang> = ends.map(spread).collect();
+    let Spreads { gangs, packed } = Spreads::of(problem, near, mode, &mut runs)?;
+    let least = runs.iter().filter_map(|run| run.least).min()?;
     let (share, work) = (0.0, 0.0);
     Some(ModeView {
         index,
@@ -415,6 +454,7 @@ fn read_mode(problem: &Problem, index: usize, mode: &Mode) -> Option<ModeView> {
         request,
         runs,
         gangs,
+        packed,
         least,
         share,
         work,
@@ -428,15 +468,6 @@ fn to_float(price: &Exact) -> f64 {
     price.to_f64().unwrap_or(f64::MAX)
 }
 
-/// The first run with which, and the faster ones, there is room for all pods.
-fn first_with_room(problem: &Problem, runs: &[RunView], pods: u32) -> Option<usize> {
-    let mut slots = 0u128;
-    runs.iter().position(|run| {
-        slots += u128::from(run.slots) * problem.classes[run.class].nodes.len() as u128;
-        slots >= u128::from(pods)
-    })
-}
-
 /// Gives every run its group of demands, and returns the groups of each class.
 fn group_demands(tasks: &mut [TaskView], classes: usize) -> Vec<Vec<Group>> {
     let mut demands: Vec<BTreeMap<Vec<i64>, (Millis, usize)>> = vec![BTreeMap::new(); classes];
@@ -448,12 +479,31 @@ fn group_demands(tasks: &mut [TaskView], classes: usize) -> Vec<Vec<Group>> {
             known.0 = known.0.min(run.duration);
         }
     }
+    for mode in tasks.iter().flat_map(|task| &task.modes) {
+        if let Some(packed) = &mode.packed {
+            for run in packed.runs.iter().map(|packed| &mode.runs[packed.run]) {
+                let known = demands[run.class]
+                    .entry(packed.request.need.clone())
+                    .or_insert((run.duration, 0));
+                known.0 = known.0.min(run.duration);
+            }
+        }
+    }
     let groups = demands.iter_mut().map(form_groups).collect();
     for mode in tasks.iter_mut().flat_map(|task| &mut task.modes) {
         for run in &mut mode.runs {
             run.group = demands[run.class]
                 .get(&mode.request.need)
                 .map_or(0, |(_, group)| *group);
+        }
+    }
+    for mode in tasks.iter_mut().flat_map(|task| &mut task.modes) {
+        if let Some(packed) = &mut mode.packed {
+            for own in &mut packed.runs {
+                own.group = demands[mode.runs[own.run].class]
+                    .get(&packed.request.need)
+                    .map_or(0, |(_, group)| *group);
+            }
         }
     }
     groups

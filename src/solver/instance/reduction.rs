@@ -40,7 +40,12 @@ fn mark_inefficient(task: &mut TaskView) {
 fn asks_no_more(one: &ModeView, other: &ModeView) -> bool {
     let is_as_fast = other.runs.iter().all(|there| {
         let mut here = one.runs.iter().filter(|run| run.class == there.class);
-        here.any(|here| here.duration <= there.duration)
+        here.any(|here| {
+            let levels = 0..=here.across.len().max(there.across.len());
+            levels
+                .into_iter()
+                .all(|level| here.lasting(level) <= there.lasting(level))
+        })
     });
     let no_more = |one: &[i64], other: &[i64]| one.iter().zip(other).all(|(a, b)| a <= b);
     is_as_fast

@@ -1,7 +1,9 @@
 //! A checker that takes every rule literally: all pods, all moments.
 
+use std::collections::BTreeMap;
+
 use crate::model::{
-    Assignment, Exact, Goal, NodeClass, Outcome, Problem, Solution, ceil_i64, exact,
+    Assignment, Exact, Goal, Mode, Near, NodeClass, Outcome, Problem, Solution, ceil_i64, exact,
 };
 
 /// Panics where the solution breaks a rule.
@@ -59,15 +61,11 @@ fn check_assignment(problem: &Problem, assignment: &Assignment) {
     let mode = &task.modes[assignment.mode];
     assert!(task.copies.contains(&assignment.copy));
     assert_eq!(assignment.nodes.len(), mode.pods as usize, "pods");
-    let duration = assignment.nodes.iter().map(|&node| {
-        mode.run_on(class_of(problem, node).0)
-            .expect("a class that the mode runs on")
-            .duration
-    });
-    assert_eq!(
-        assignment.end - assignment.start,
-        duration.max().expect("a pod"),
-        "duration"
+    let duration = duration(problem, mode, &assignment.nodes);
+    assert_eq!(assignment.end - assignment.start, duration, "duration");
+    assert!(
+        are_near(problem, task.near, &assignment.nodes),
+        "too far from each other"
     );
     let release = if problem.goal.is_static() {
         0
@@ -79,6 +77,40 @@ fn check_assignment(problem: &Problem, assignment: &Assignment) {
         !problem.goal.is_static() || assignment.start == 0,
         "static plans start at once"
     );
+}
+
+/// What a copy takes on these nodes: its slowest pod, with the outermost level that two pods have between them.
+pub fn duration(problem: &Problem, mode: &Mode, nodes: &[usize]) -> i64 {
+    let pairs = || {
+        nodes
+            .iter()
+            .flat_map(|&one| nodes.iter().map(move |&other| (one, other)))
+    };
+    let level = problem
+        .levels
+        .iter()
+        .position(|tier| pairs().any(|(one, other)| tier.domains[one] != tier.domains[other]));
+    let run = |&node: &usize| {
+        let run = mode.run_on(class_of(problem, node).0);
+        let run = run.expect("a class that the mode runs on");
+        match level {
+            Some(level) if !run.across.is_empty() => run.across[level],
+            _ => run.duration,
+        }
+    };
+    nodes.iter().map(run).max().expect("a pod")
+}
+
+/// Whether pods on these nodes are as near each other as they must be.
+pub fn are_near(problem: &Problem, near: Near, nodes: &[usize]) -> bool {
+    let Near::Within(level) = near else {
+        return true;
+    };
+    let domain = |node: usize| match problem.levels.get(level) {
+        Some(tier) => tier.domains[node],
+        None => node,
+    };
+    nodes.iter().all(|&node| domain(node) == domain(nodes[0]))
 }
 
 fn overlaps(problem: &Problem, time: i64, from: i64, until: i64) -> bool {
@@ -190,22 +222,32 @@ fn check_nothing_fits_beside(problem: &Problem, solution: &Solution) {
                     .iter()
                     .map(|&node| (node, run.slots))
             });
-            let slots: i128 = nodes
-                .map(|(node, most)| {
-                    let left = left(node);
-                    let each = mode
-                        .demand
-                        .iter()
-                        .zip(&left)
-                        .filter(|(demand, _)| **demand > 0);
-                    each.map(|(demand, left)| (left / i128::from(*demand)).max(0))
-                        .min()
-                        .unwrap_or(i128::MAX)
-                        .min(i128::from(most))
-                })
-                .sum();
+            let mut slots = BTreeMap::<usize, i128>::new();
+            for (node, own) in nodes.map(|(node, most)| {
+                let left = left(node);
+                let each = mode
+                    .demand
+                    .iter()
+                    .zip(&left)
+                    .filter(|(demand, _)| **demand > 0);
+                let own = each
+                    .map(|(demand, left)| (left / i128::from(*demand)).max(0))
+                    .min()
+                    .unwrap_or(i128::MAX)
+                    .min(i128::from(most));
+                (node, own)
+            }) {
+                let domain = match task.near {
+                    Near::Within(level) => match problem.levels.get(level) {
+                        Some(tier) => tier.domains[node],
+                        None => node,
+                    },
+                    _ => 0,
+                };
+                *slots.entry(domain).or_default() += own;
+            }
             assert!(
-                slots < i128::from(mode.pods),
+                slots.values().all(|slots| *slots < i128::from(mode.pods)),
                 "{} fits beside all that is placed",
                 task.name
             );

@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPoolBuilder;
 
 use crate::model::{
-    Algorithm, Goal, Mode, NodeClass, Outcome, PlannedBatch, PlannedTask, Problem, Resources, Run,
-    exact,
+    Algorithm, Goal, Mode, Near, NodeClass, Outcome, PlannedBatch, PlannedTask, Problem, Resources,
+    Run, exact,
 };
 use crate::verify;
 
@@ -118,9 +118,11 @@ fn slow_or_fast(copies: u32, due: i64) -> Problem {
         demand: vec![1],
         value: 0,
         spends: Vec::new(),
+        communicate: Vec::new(),
         runs: vec![Run {
             class,
             duration,
+            across: Vec::new(),
             read: 0,
             compute: duration,
             slots: 1,
@@ -151,6 +153,7 @@ fn slow_or_fast(copies: u32, due: i64) -> Problem {
             release: 0,
             due: Some(due),
             after: Vec::new(),
+            near: Near::Anywhere,
             modes: vec![mode(0, 100, 1), mode(1, 20, 10)],
         }],
         ..Problem::default()

@@ -2,7 +2,7 @@
 
 use crate::model::{Assignment, Problem};
 
-use super::checker::{objective, tardiness};
+use super::checker::{are_near, duration, objective, tardiness};
 
 /// The most copies placed, and the best objective with so many.
 pub struct Exact {
@@ -103,6 +103,10 @@ impl Enumeration<'_> {
             }
             return;
         }
+        let near = self.problem.tasks[what.0].near;
+        if !are_near(self.problem, near, nodes) {
+            return;
+        }
         if let Some(start) = self.earliest(plan, what, nodes) {
             let (task, copy, mode) = what;
             let end = start + self.duration(what, nodes);
@@ -120,13 +124,7 @@ impl Enumeration<'_> {
     }
 
     fn duration(&self, (task, _, mode): (usize, u32, usize), nodes: &[usize]) -> i64 {
-        let mode = &self.problem.tasks[task].modes[mode];
-        let of = |&node: &usize| {
-            mode.run_on(self.class_of[node].expect("a class"))
-                .expect("a run")
-                .duration
-        };
-        nodes.iter().map(of).max().unwrap_or(0)
+        duration(self.problem, &self.problem.tasks[task].modes[mode], nodes)
     }
 
     fn earliest(

@@ -10,6 +10,7 @@ mod exhaustive;
 mod hostile;
 mod problems;
 mod projects;
+mod racks;
 mod warm;
 
 use proptest::prelude::*;

@@ -5,8 +5,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::model::{
-    Exact, Goal, Hold, Mode, NodeClass, PlannedBatch, PlannedTask, Problem, Resources, Run,
-    ceil_i64, exact,
+    Exact, Goal, Hold, Mode, Near, NodeClass, PlannedBatch, PlannedTask, Problem, Resources, Run,
+    Tier, ceil_i64, exact,
 };
 
 /// How large the numbers are, and how many there are.
@@ -78,6 +78,96 @@ pub fn generate(goal: Goal, sizes: Sizes, random: &mut ChaCha8Rng) -> Problem {
         }
     }
     problem
+}
+
+/// The same on nodes in racks and zones, with gangs that talk or must stand near each other.
+pub fn problem_on_racks(goal: Goal, sizes: Sizes) -> impl Strategy<Value = Problem> {
+    let make = move |seed| {
+        let random = &mut ChaCha8Rng::seed_from_u64(seed);
+        let mut problem = generate(goal, sizes, random);
+        put_on_racks(&mut problem, sizes, random);
+        problem
+    };
+    any::<u64>().no_shrink().prop_map(make)
+}
+
+fn put_on_racks(problem: &mut Problem, sizes: Sizes, random: &mut ChaCha8Rng) {
+    let mut domain_of = vec![0; problem.nodes.len()];
+    for level in 0..random.random_range(0..=2) {
+        for class in &problem.classes {
+            let own = random.random_range(0..2);
+            class
+                .nodes
+                .iter()
+                .for_each(|&node| domain_of[node] = 2 * domain_of[node] + own);
+        }
+        problem.levels.push(Tier {
+            alias: format!("l{level}"),
+            is_host: false,
+            domains: domain_of.clone(),
+        });
+    }
+    if random.random_bool(0.5) {
+        problem.levels.push(Tier {
+            alias: "host".into(),
+            is_host: true,
+            domains: (0..problem.nodes.len()).collect(),
+        });
+    }
+    let (levels, above) = (
+        problem.levels.len(),
+        problem.levels.iter().filter(|tier| !tier.is_host).count(),
+    );
+    let mut tasks = std::mem::take(&mut problem.tasks);
+    for task in &mut tasks {
+        // The last level above the hosts and one node are the nearest.
+        let level = match random.random_range(0..=above) {
+            level if level == above => levels,
+            level => level,
+        };
+        task.near = match random.random_range(0..4) {
+            0 => Near::Within(level),
+            1 => Near::Rather(level),
+            _ => Near::Anywhere,
+        };
+        if !task
+            .modes
+            .iter()
+            .any(|mode| fits_within(problem, task.near, mode))
+        {
+            task.near = Near::Anywhere;
+        }
+        for mode in task.modes.iter_mut().filter(|mode| mode.pods > 1) {
+            if problem.goal.is_static() || random.random_bool(0.3) {
+                continue;
+            }
+            let mut terms: Vec<i64> = (0..levels).map(|_| amount(sizes, 4, random)).collect();
+            terms.sort_unstable_by_key(|term| std::cmp::Reverse(*term));
+            for run in &mut mode.runs {
+                let lasting = terms.iter().map(|term| run.duration.saturating_add(*term));
+                run.across = lasting.collect();
+            }
+        }
+    }
+    problem.tasks = tasks;
+}
+
+/// Whether some domain that is small enough holds all pods.
+fn fits_within(problem: &Problem, near: Near, mode: &Mode) -> bool {
+    let Near::Within(level) = near else {
+        return true;
+    };
+    let mut rooms = std::collections::BTreeMap::<usize, u64>::new();
+    for run in &mode.runs {
+        for &node in &problem.classes[run.class].nodes {
+            let domain = match problem.levels.get(level) {
+                Some(tier) => tier.domains[node],
+                None => node,
+            };
+            *rooms.entry(domain).or_default() += u64::from(run.slots);
+        }
+    }
+    rooms.values().any(|room| *room >= u64::from(mode.pods))
 }
 
 /// An amount up to `most`, or some power of two in the huge case.
@@ -152,6 +242,7 @@ fn task(
     };
     let known = problem.tasks.len();
     modes.iter().any(has_room).then(|| PlannedTask {
+        near: Near::Anywhere,
         batch: random.random_range(0..problem.batches.len()),
         name: format!("t{index}"),
         copies: (0..random.random_range(1..=limits.copies)).collect(),
@@ -197,6 +288,7 @@ fn mode(
             let cost = ceil_i64(&(&price * exact(duration))).unwrap_or(i64::MAX);
             let slots = u32::try_from(slots).unwrap_or(u32::MAX);
             runs.push(Run {
+                across: Vec::new(),
                 class: index,
                 duration,
                 read: 0,
@@ -218,6 +310,7 @@ fn mode(
         0
     };
     Mode {
+        communicate: Vec::new(),
         flavor: None,
         pods,
         requests: Resources::default(),
@@ -234,6 +327,7 @@ pub fn seed_case() -> Problem {
         1000 * r + (250 * d - 1000 * r).max(0) + (250 * p - 1000 * r).max(0)
     };
     let mode = |r: i64, d: i64, p: i64| Mode {
+        communicate: Vec::new(),
         flavor: None,
         pods: 1,
         requests: Resources::default(),
@@ -247,6 +341,7 @@ pub fn seed_case() -> Problem {
         )],
     };
     let task = |(index, (d, p)): (usize, (i64, i64))| PlannedTask {
+        near: Near::Anywhere,
         batch: 0,
         name: format!("t{index}"),
         copies: vec![0],
@@ -287,6 +382,7 @@ fn nodes(count: usize, gpus: i64) -> Problem {
 
 fn run(class: usize, duration: i64, slots: u32) -> Run {
     Run {
+        across: Vec::new(),
         class,
         duration,
         read: 0,
@@ -304,6 +400,7 @@ pub fn moldable(tasks: usize, count: usize, seed: u64) -> Problem {
         let work = 10_000.0 * f64::from(random.random_range(1..100u32));
         let exponent = f64::from(random.random_range(60..96u32)) / 100.0;
         let mode = |gpus: i64| Mode {
+            communicate: Vec::new(),
             flavor: None,
             pods: 1,
             requests: size_named(gpus),
@@ -317,6 +414,7 @@ pub fn moldable(tasks: usize, count: usize, seed: u64) -> Problem {
             )],
         };
         PlannedTask {
+            near: Near::Anywhere,
             batch: 0,
             name: format!("t{index}"),
             copies: vec![0],

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::model::{Assignment, Exact, Hold, Millis, Mode, NodeClass, PlannedTask, Resources, Run};
+use crate::model::{
+    Assignment, Exact, Hold, Millis, Mode, Near, NodeClass, PlannedTask, Resources, Run,
+};
 
 fn wild_number() -> impl Strategy<Value = i64> {
     prop_oneof![
@@ -30,6 +32,7 @@ fn wild_mode() -> impl Strategy<Value = Mode> {
     let price = (wild_number(), wild_number())
         .prop_map(|(top, below)| Exact::new_raw(top.into(), below.into()));
     let run = (wild_index(), wild_number(), price).prop_map(|(class, duration, price)| Run {
+        across: Vec::new(),
         class,
         duration,
         read: 0,
@@ -47,6 +50,7 @@ fn wild_mode() -> impl Strategy<Value = Mode> {
         vec(wild_number(), 0..3),
     )
         .prop_map(|(pods, demand, value, runs, spends)| Mode {
+            communicate: Vec::new(),
             flavor: None,
             pods,
             requests: Resources::default(),
@@ -67,6 +71,7 @@ fn wild_task() -> impl Strategy<Value = PlannedTask> {
     )
         .prop_map(
             |(copies, after, modes, (weight, release, batch))| PlannedTask {
+                near: Near::Anywhere,
                 batch,
                 name: "a".into(),
                 copies,

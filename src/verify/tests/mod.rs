@@ -2,6 +2,7 @@
 
 mod any_input;
 mod deadlines;
+mod near;
 mod places;
 mod score;
 mod times;

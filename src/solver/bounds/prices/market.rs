@@ -6,8 +6,8 @@
 //!
 //! All of it is a relaxation. A group lumps its nodes together and takes the least duration of the mode on any of
 //! its classes. The pods of a gang may stand in several groups, but then one of them, g, is cheapest for a pod
-//! while the gang runs; as it lasts no shorter than the least duration on g, nor than that of the mode on any
-//! set of nodes that holds it, all its pods on g for the larger of these two pay no more and end no later. A
+//! while the gang runs; as it lasts no shorter than the shortest spread with a pod on g, all its pods on g for that
+//! long pay no more and end no later. A
 //! line that is left out, because it can never run out or another one always runs out sooner, only weakens.
 
 use std::collections::BTreeMap;
@@ -94,7 +94,8 @@ impl Market {
     pub fn new(instance: &Instance, jobs: &[&Job], classes: &[usize]) -> Self {
         let is_small = |job: &&Job| {
             let durations = job.view.modes.iter().flat_map(|mode| &mode.runs);
-            job.head <= LAST && durations.map(|run| run.duration).all(|time| time <= LAST)
+            let longest = durations.map(|run| run.least.unwrap_or(0).max(run.duration));
+            job.head <= LAST && longest.max().is_none_or(|time| time <= LAST)
         };
         let (jobs, large): (Vec<&Job>, Vec<&Job>) = jobs.iter().partition(|job| is_small(job));
         let jobs = jobs.as_slice();
@@ -176,11 +177,13 @@ impl Market {
             let known = ways.len();
             for run in &mode.runs {
                 let group = self.group_of[run.class];
-                // The fastest class comes first.
-                if ways[known..].iter().any(|way| way.group == group) {
+                let Some(duration) = run.least else {
+                    continue;
+                };
+                if let Some(way) = ways[known..].iter_mut().find(|way| way.group == group) {
+                    way.duration = way.duration.min(duration);
                     continue;
                 }
-                let duration = run.duration.max(mode.least);
                 ways.push(Way {
                     index,
                     mode,
@@ -256,6 +259,10 @@ fn groups(instance: &Instance, jobs: &[&Job], classes: &[usize]) -> Vec<usize> {
                     mix(mix(known, index as u64), mode.index as u64),
                     run.duration as u64,
                 );
+                if !run.across.is_empty() {
+                    exact[run.class] =
+                        mix(exact[run.class], run.least.unwrap_or(Millis::MAX) as u64);
+                }
                 if last[run.class] != index {
                     last[run.class] = index;
                     coarse[run.class] = mix(coarse[run.class], index as u64);

@@ -56,6 +56,8 @@ pub(super) struct Way {
     pub request: Request,
     pub duration: Millis,
     pub lanes: Vec<Lane>,
+    /// Whether all pods are on one node.
+    pub is_packed: bool,
 }
 
 /// A class that a way may use.
@@ -64,6 +66,11 @@ pub(super) struct Lane {
     pub class: usize,
     /// Whether a pod alone takes as long as the whole way; one such class is always used.
     pub is_slowest: bool,
+    /// How long a pod takes by the outermost level of the network that the gang spans, last where it spans none; empty
+    /// where that makes no difference.
+    pub lasting: Vec<Millis>,
+    /// The domain of the class at each level above the hosts.
+    pub domains: Vec<usize>,
 }
 
 /// Equal nodes.
@@ -202,7 +209,7 @@ impl Jobs {
         let task = instance.task(copy);
         let (index, first) = (self.jobs.len(), self.ways.len());
         for (mode, view) in task.modes.iter().enumerate() {
-            for way in ways_of(index, mode, view, kept) {
+            for way in ways_of(instance, index, mode, view, kept) {
                 let mut known = self.ways[first..].iter();
                 if !known.any(|other| other.is_no_worse(&way)) {
                     let kept = self.ways.split_off(first).into_iter();
@@ -321,6 +328,7 @@ impl Way {
         self.pods == other.pods
             && self.duration == other.duration
             && self.request == other.request
+            && self.is_packed == other.is_packed
             && self.lanes == other.lanes
     }
 
@@ -330,6 +338,7 @@ impl Way {
         let in_one = u64::from(self.pods).div_ceil(u64::from(other.pods.max(1)));
         let usage = self.request.usage.iter().zip(&other.request.usage);
         self.duration <= other.duration
+            && self.is_packed == other.is_packed
             && self.lanes == other.lanes
             && usage
                 .into_iter()
@@ -337,7 +346,13 @@ impl Way {
     }
 }
 
-fn ways_of(job: usize, mode: usize, view: &ModeView, kept: &[usize]) -> Vec<Way> {
+fn ways_of(
+    instance: &Instance,
+    job: usize,
+    mode: usize,
+    view: &ModeView,
+    kept: &[usize],
+) -> Vec<Way> {
     let project = |amounts: &[i64]| kept.iter().map(|&resource| amounts[resource]).collect();
     let way = |duration: Millis, lanes: Vec<Lane>| Way {
         job,
@@ -349,31 +364,49 @@ fn ways_of(job: usize, mode: usize, view: &ModeView, kept: &[usize]) -> Vec<Way>
         },
         duration,
         lanes,
+        is_packed: false,
     };
-    if view.gangs.is_empty() {
-        let single = |run: &RunView| {
-            way(
-                run.duration,
-                vec![Lane {
-                    class: run.class,
-                    is_slowest: true,
-                }],
-            )
-        };
+    let alone = |run: &RunView| Lane {
+        class: run.class,
+        is_slowest: true,
+        lasting: Vec::new(),
+        domains: Vec::new(),
+    };
+    if view.pods == 1 {
+        let single = |run: &RunView| way(run.duration, vec![alone(run)]);
         return view.runs.iter().map(single).collect();
     }
+    let talks = view.talks();
+    let lasting = |run: &RunView| {
+        let levels = 0..=instance.problem.levels.len();
+        levels.map(|level| run.lasting(level)).collect()
+    };
     let spread = |gang: &Gang| {
         let runs = gang
             .parts
             .iter()
-            .flat_map(|part| &view.runs[part.runs.clone()]);
+            .flat_map(|part| part.runs.iter().map(|&run| &view.runs[run]));
         let lane = |run: &RunView| Lane {
             class: run.class,
             is_slowest: run.duration == gang.duration,
+            lasting: if talks { lasting(run) } else { Vec::new() },
+            domains: if talks {
+                instance.domains(run.class).to_vec()
+            } else {
+                Vec::new()
+            },
         };
         way(gang.duration, runs.map(lane).collect())
     };
-    view.gangs.iter().map(spread).collect()
+    let packed = view.packed.iter().flat_map(|packed| &packed.runs);
+    let packed = packed.map(|packed| {
+        let run = &view.runs[packed.run];
+        Way {
+            is_packed: true,
+            ..way(run.duration, vec![alone(run)])
+        }
+    });
+    packed.chain(view.gangs.iter().map(spread)).collect()
 }
 
 /// The resources that can be scarce. One is not where all copies together fit on any node, and not where

@@ -93,7 +93,8 @@ pub(super) fn each(
 struct Room {
     class: usize,
     node: usize,
-    is_slowest: bool,
+    /// Index into `Way::lanes`.
+    lane: usize,
     /// The class and the first node in it that is the same.
     kind: (usize, usize),
     pods: Vec<u32>,
@@ -130,6 +131,11 @@ fn gang(
             } else {
                 most
             };
+            let pods = if way.is_packed && pods < most {
+                0
+            } else {
+                pods
+            };
             total += pods;
             room.pods.push(u32::try_from(pods).unwrap_or(0));
         }
@@ -146,6 +152,7 @@ fn gang(
             .collect();
         order.sort_by_key(|&room| (rooms[room].pods[index], rooms[room].kind, room));
         let mut all = Spreads {
+            way,
             rooms: &rooms,
             order: &order,
             at: index,
@@ -163,7 +170,7 @@ fn gang(
 
 fn rooms(nodes: &Nodes, kinds: &[Vec<usize>], way: &Way) -> Vec<Room> {
     let mut rooms: Vec<Room> = Vec::new();
-    for lane in &way.lanes {
+    for (index, lane) in way.lanes.iter().enumerate() {
         let touched = nodes.touched(lane.class).len();
         let fresh = nodes.untouched(lane.class).min(way.pods as usize);
         for node in 0..touched + fresh {
@@ -171,7 +178,7 @@ fn rooms(nodes: &Nodes, kinds: &[Vec<usize>], way: &Way) -> Vec<Room> {
             rooms.push(Room {
                 class: lane.class,
                 node,
-                is_slowest: lane.is_slowest,
+                lane: index,
                 kind,
                 pods: Vec::new(),
             });
@@ -181,6 +188,7 @@ fn rooms(nodes: &Nodes, kinds: &[Vec<usize>], way: &Way) -> Vec<Room> {
 }
 
 struct Spreads<'r> {
+    way: &'r Way,
     rooms: &'r [Room],
     /// Rooms with room, equal ones side by side.
     order: &'r [usize],
@@ -219,6 +227,9 @@ impl Spreads<'_> {
             .min(pods)
             .min(if same_kind { before } else { u32::MAX });
         for own in (0..=most).rev() {
+            if self.way.is_packed && own > 0 && own < pods {
+                continue;
+            }
             if own > 0 {
                 self.picked.push((index, own));
             }
@@ -229,18 +240,35 @@ impl Spreads<'_> {
         }
     }
 
-    /// Offers the spread unless it lasts less long or fits earlier: then it is offered elsewhere.
-    fn finish(&mut self, offer: &mut impl FnMut(Vec<Pick>)) {
-        let uses_slowest = self
+    /// Whether the pods on the picked nodes take as long as the way.
+    fn lasts_as_long(&self) -> bool {
+        let mut lanes = self
             .picked
             .iter()
-            .any(|&(room, _)| self.rooms[room].is_slowest);
+            .map(|&(room, _)| &self.way.lanes[self.rooms[room].lane]);
+        let Some(first) = lanes.clone().next().filter(|lane| !lane.lasting.is_empty()) else {
+            return lanes.any(|lane| lane.is_slowest);
+        };
+        let domains = 0..first.domains.len();
+        let is_spanned = |level: &usize| {
+            let mut others = lanes.clone();
+            others.any(|lane| lane.domains[*level] != first.domains[*level])
+        };
+        let level = match self.picked.len() {
+            1 => first.lasting.len() - 1,
+            _ => domains.clone().find(is_spanned).unwrap_or(domains.end),
+        };
+        lanes.map(|lane| lane.lasting[level]).max() == Some(self.way.duration)
+    }
+
+    /// Offers the spread unless it lasts less long or fits earlier: then it is offered elsewhere.
+    fn finish(&mut self, offer: &mut impl FnMut(Vec<Pick>)) {
         let fits = |at: usize| {
             self.picked
                 .iter()
                 .all(|&(room, pods)| self.rooms[room].pods[at] >= pods)
         };
-        if !uses_slowest || (0..self.at).any(fits) {
+        if !self.lasts_as_long() || (0..self.at).any(fits) {
             return;
         }
         self.left -= 1;

@@ -278,6 +278,7 @@ impl<'a> Exchange<'a> {
         self.gangs += 1;
         let all = *self.sizes[self.instance.tasks[task].pool].last()?;
         let from = self.random.random_range(0..all.max(1));
+        let closeness = self.instance.tasks[task].near;
         let mut nodes = Vec::new();
         for look in 0..near.len() + all.min(MOST_SPREAD) {
             let node = match near.get(look) {
@@ -288,7 +289,14 @@ impl<'a> Exchange<'a> {
                 continue;
             }
             let left = mode.pods - nodes.len() as u32;
+            let first = nodes.first().copied().unwrap_or(node);
+            if !self.instance.are_near(closeness, first, node) {
+                continue;
+            }
             let pods = self.rooms.slots(task, mode, node, left);
+            if pods < left && self.instance.is_one_node(closeness) {
+                continue;
+            }
             nodes.extend((0..pods).map(|_| node));
             if pods == left {
                 return Some(nodes);

@@ -3,6 +3,7 @@
 //! Every change is counted as it is made and can be taken back, so that a search pays for what it touches,
 //! not for the size of the plan.
 
+use crate::model::Near;
 use crate::solver::decoder::packing::{by_share, worth};
 use crate::solver::instance::{Instance, ModeView};
 use crate::solver::schedule::Schedule;
@@ -194,15 +195,38 @@ impl<'a> Rooms<'a> {
 
     /// The first nodes with room for all pods, where the classes' offers promise some.
     fn first_fit(&self, task: usize, mode: usize, offers: &[Vec<i64>]) -> Option<Vec<usize>> {
-        let mode = &self.instance.tasks[task].modes[mode];
+        let view = &self.instance.tasks[task];
+        let mode = &view.modes[mode];
+        if view.near == Near::Anywhere || mode.pods == 1 {
+            let runs = Vec::from_iter(0..mode.runs.len());
+            return self.fit_in(task, mode, offers, &runs, 1);
+        }
+        mode.scopes().find_map(|(runs, on_one_node)| {
+            let least = if on_one_node { mode.pods } else { 1 };
+            self.fit_in(task, mode, offers, &runs, least)
+        })
+    }
+
+    /// The same on nodes of these runs, each with room for so many pods at least.
+    fn fit_in(
+        &self,
+        task: usize,
+        mode: &ModeView,
+        offers: &[Vec<i64>],
+        runs: &[usize],
+        least: u32,
+    ) -> Option<Vec<usize>> {
         let mut nodes = Vec::new();
-        for run in &mode.runs {
+        for run in runs.iter().map(|&run| &mode.runs[run]) {
             if mode.request.slots(&offers[run.class], 1) == 0 {
                 continue;
             }
             for &node in &self.instance.problem.classes[run.class].nodes {
                 let left = mode.pods - nodes.len() as u32;
                 let pods = self.slots(task, mode, node, left);
+                if pods < least {
+                    continue;
+                }
                 nodes.extend((0..pods).map(|_| node));
                 if pods == left {
                     return Some(nodes);
