@@ -71,6 +71,8 @@ pub fn render(chart: &Chart, screen: Screen) -> String {
     }
     canvas.axis(&mut lines);
     canvas.legend(chart, &mut lines);
+    let deadlines = chart.deadlines("! ends after its own");
+    lines.extend(deadlines.map(|text| screen.style("2", &text)));
     lines.extend(chart.left_out().map(|text| screen.style("2", &text)));
     for note in &chart.unplaced {
         let label = screen.style("1;31", &format!("no place: {}", cut(&note.label, width)));
@@ -137,7 +139,7 @@ impl Canvas {
     }
 
     /// A gang is one bar over its nodes: its first row has the upper edge and the text, its last row the lower edge. In
-    /// front of what waits for other tasks stands `>`.
+    /// front of what waits for other tasks stands `>`, and `!` of what ends after its deadline.
     fn bar(&self, bar: &Bar, width: usize) -> String {
         if width == 0 {
             return String::new();
@@ -175,7 +177,12 @@ impl Canvas {
     /// The longest text about a bar that has room.
     fn text(&self, bar: &Bar, room: usize) -> String {
         let waits = self.waits.get(bar.task).is_some_and(|waits| *waits);
-        let mark = if waits { ">" } else { "" };
+        let mark = match (bar.is_late(), waits) {
+            (true, true) => "!>",
+            (true, false) => "!",
+            (false, true) => ">",
+            (false, false) => "",
+        };
         let initial = letter(bar.task);
         let (label, size) = (cut(&bar.label, usize::MAX), &bar.size);
         let flavor = bar.flavor.as_ref();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -12,9 +13,9 @@ use super::fixture::object;
 use super::invariants::Invariants;
 use super::run::{End, run};
 use crate::api::{Reason, TaskBatch, TaskPhase};
-use crate::cluster::node;
+use crate::cluster::{node, topology};
 use crate::decide::Memory;
-use crate::model::{Millis, Share};
+use crate::model::{Millis, Share, Topology};
 
 const YEAR: Millis = 365 * 24 * 3_600_000;
 /// Plans that a search tries: what it finds is not what is tested here.
@@ -48,6 +49,13 @@ fn examples() -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The network of the examples.
+fn levels() -> Topology {
+    let text = std::fs::read_to_string(folder().join("topology.yaml")).expect("levels");
+    let levels: Value = serde_saphyr::from_str(&text).expect("levels");
+    topology::read(&levels).expect("good levels")
 }
 
 /// Name and value of a PriorityClass, and whether it is the default.
@@ -104,10 +112,13 @@ fn every_example_runs_to_its_end() {
     for name in examples {
         let mut cluster = cluster(&name);
         let mut invariants = Invariants::with_share(cluster.options.share);
-        let ran = run(&mut cluster, &mut Memory::default(), YEAR, &mut invariants);
+        let mut memory = Memory::of(Arc::new(levels()));
+        let ran = run(&mut cluster, &mut memory, YEAR, &mut invariants);
         assert_eq!(ran.end, End::Settled, "{name}");
         assert_eq!(invariants.violations(), [""; 0], "{name}");
         for batch in cluster.batches() {
+            let status = batch.status.as_ref().expect("a status");
+            assert!(!status.tasks.is_empty(), "{name}: {:?}", status.conditions);
             assert_eq!(undone(batch), [""; 0], "{name}");
         }
     }

@@ -27,6 +27,14 @@ pub(crate) async fn operator_with(
     Operator::start(&sandbox.cluster, kubeconfig, &arguments).await
 }
 
+/// The same where the levels of the network are in this file.
+pub(crate) async fn operator_near(sandbox: &Sandbox, levels: &Path) -> Result<Operator> {
+    let mut all = arguments(sandbox);
+    all.extend(["--topology".to_owned(), levels.display().to_string()]);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    Operator::start(&sandbox.cluster, &sandbox.cluster.kubeconfig(), &all).await
+}
+
 /// A kubeconfig of a service account that may do everything, so that the audit log tells who wrote what.
 pub(crate) async fn account(sandbox: &Sandbox, name: &str) -> Result<PathBuf> {
     sandbox

@@ -12,7 +12,7 @@ use crate::tests;
 pub(crate) const TESTS: &[Test] = tests![
     deadlines_are_met_or_told_once,
     lower_priorities_fill_what_is_left,
-    the_examples_with_deadlines_are_taken,
+    a_wrong_deadline_is_refused,
 ];
 
 async fn deadline(sandbox: &Sandbox, task: &str) -> Result<DeadlineStatus> {
@@ -156,30 +156,7 @@ async fn lower_priorities_fill_what_is_left(sandbox: Sandbox) -> Result<()> {
     Ok(())
 }
 
-const EXAMPLES: [&str; 2] = [
-    include_str!("../../examples/trading-risk.yaml"),
-    include_str!("../../examples/medical-imaging.yaml"),
-];
-
-/// The API server takes them as they are.
-async fn the_examples_with_deadlines_are_taken(sandbox: Sandbox) -> Result<()> {
-    for example in EXAMPLES {
-        let namespace = sandbox.namespace.as_str();
-        let apply = [
-            "--namespace",
-            namespace,
-            "apply",
-            "--dry-run=server",
-            "--filename",
-            "-",
-        ];
-        let told = sandbox
-            .cluster
-            .run("kubectl", &apply, example)
-            .await?
-            .ok()?;
-        ensure!(told.contains("taskbatch"), "{told}");
-    }
+async fn a_wrong_deadline_is_refused(sandbox: Sandbox) -> Result<()> {
     let wrong = Manifest::new("deadline: soon").task("work", "", &[]);
     let refused = sandbox.apply(&wrong.yaml()).await?;
     ensure!(

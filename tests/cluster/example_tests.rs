@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use kube::ResourceExt;
 use kube::api::ListParams;
 
-use crate::batch::{batches, operator};
+use crate::batch::{batches, operator_near};
 use crate::harness::{Sandbox, Test, eventually, seconds};
 use crate::tests;
 
@@ -14,8 +14,9 @@ pub(crate) const TESTS: &[Test] = tests![every_example_is_taken_and_accepted];
 
 /// There are no nodes here: that all of them run is tested where their nodes are simulated.
 async fn every_example_is_taken_and_accepted(sandbox: Sandbox) -> Result<()> {
-    let _operator = operator(&sandbox).await?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let levels = folder.join("topology.yaml");
+    let _operator = operator_near(&sandbox, &levels).await?;
     let mut applied = Vec::new();
     for file in std::fs::read_dir(folder)? {
         let path = file?.path();

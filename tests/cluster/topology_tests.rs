@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use kube::api::ListParams;
 use taskbatch::api::{Phase, label};
 
-use crate::batch::{Manifest, arguments, batches, in_phase, status};
+use crate::batch::{Manifest, batches, in_phase, operator_near, status};
 use crate::harness::{Operator, Sandbox, Test, eventually, seconds};
 use crate::tests;
 
@@ -23,10 +23,7 @@ const LEVELS: &str = "levels:
 async fn operator(sandbox: &Sandbox) -> Result<Operator> {
     let path = std::env::temp_dir().join(format!("topology-{}.yaml", sandbox.namespace));
     std::fs::write(&path, LEVELS)?;
-    let mut all = arguments(sandbox);
-    all.extend(["--topology".to_owned(), path.display().to_string()]);
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    Operator::start(&sandbox.cluster, &sandbox.cluster.kubeconfig(), &all).await
+    operator_near(sandbox, &path).await
 }
 
 /// The rack of the node of each worker of the task, by rank.

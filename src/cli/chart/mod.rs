@@ -1,6 +1,7 @@
 //! A plan as a picture of nodes over time, before it is drawn: [`gantt`](super::gantt) draws it with
 //! characters, [`svg`](super::svg) with vectors.
 
+mod dues;
 mod links;
 mod pack;
 
@@ -80,6 +81,8 @@ pub struct Bar {
     pub start: Millis,
     /// When it ends, in ms.
     pub end: Millis,
+    /// By when it is to have ended, in ms, where somebody says so.
+    pub due: Option<Millis>,
     /// Its largest share of the node, up to [`WHOLE`].
     pub share: u32,
     /// Which of the row's lanes it is in.
@@ -209,6 +212,7 @@ impl<'a> Painter<'a> {
                 requests: amounts(mode, here),
                 start: assignment.start,
                 end: assignment.end,
+                due: self.problem.due(task),
                 share: share.saturating_mul(here).min(WHOLE),
                 ..Bar::default()
             });

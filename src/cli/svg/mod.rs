@@ -181,6 +181,15 @@ impl Picture {
             let place = self.bar(row, bar, y + top, tall);
             self.places[index].push(place);
         }
+        for (due, is_missed) in row.dues() {
+            if due <= self.end {
+                let (x, class) = (self.x(due), if is_missed { "due missed" } else { "due" });
+                let (top, bottom) = (y, y + height);
+                self.add(format_args!(
+                    "<line class=\"{class}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top:.1}\" y2=\"{bottom:.1}\"/>"
+                ));
+            }
+        }
         self.y += height + GAP;
     }
 
@@ -191,15 +200,19 @@ impl Picture {
         let (width, tall) = ((to - x - 1.0).max(1.0), (height - 1.0).max(1.0));
         let (start, end) = (duration::format(bar.start), duration::format(bar.end));
         let long = duration::format(bar.end - bar.start);
+        let standing = bar
+            .standing()
+            .map_or(String::new(), |due| format!("\n{due}"));
         self.add(format_args!(
-            "<g><title>{}\n{} on {}\n{start} to {end} ({long})\n{}</title>\
-             <rect class=\"c{}{}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{tall:.1}\" rx=\"2\"/>",
+            "<g><title>{}\n{} on {}\n{start} to {end} ({long}){standing}\n{}</title>\
+             <rect class=\"c{}{}{}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{tall:.1}\" rx=\"2\"/>",
             Escaped(&bar.label),
             Escaped(&bar.batch),
             Escaped(&row.node),
             Escaped(&bar.requests),
             bar.task % COLOURS.len(),
-            if bar.part == Part::Whole { "" } else { " gang" }
+            if bar.part == Part::Whole { "" } else { " gang" },
+            if bar.is_late() { " late" } else { "" }
         ));
         let is_labelled = matches!(bar.part, Part::Whole | Part::First);
         if let Some(text) = caption(bar, width, tall).filter(|_| is_labelled) {
@@ -257,7 +270,12 @@ impl Picture {
             self.text(x + 18.0, self.y, "", &text);
             x += room;
         }
-        for text in links::legend(chart).chain(chart.left_out()) {
+        let deadlines = chart
+            .deadlines("dashed lines are deadlines, and what ends after its own has a red edge");
+        for text in links::legend(chart)
+            .chain(deadlines)
+            .chain(chart.left_out())
+        {
             self.y += LINE;
             self.text(LEFT, self.y, "faint", &text);
         }

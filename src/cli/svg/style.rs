@@ -26,7 +26,9 @@ pub(super) fn style() -> String {
          .warn { fill: #b3261e; font-weight: 600; }\n.page { fill: #ffffff; }\n.band { fill: #f3f5f7; }\n\
          .grid { stroke: #d1d9e0; stroke-width: 1; }\n.gang { stroke: #1f2328; stroke-opacity: 0.6; }\n\
          .tie { fill-opacity: 0.45; }\n.arrow { fill: none; stroke: #1f2328; stroke-width: 1.4; }\n\
-         .slack { stroke: #59636e; stroke-width: 1; stroke-dasharray: 4 3; }\n.tip { fill: #1f2328; }\n",
+         .slack { stroke: #59636e; stroke-width: 1; stroke-dasharray: 4 3; }\n.tip { fill: #1f2328; }\n\
+         .due { stroke: #59636e; stroke-width: 1.4; stroke-dasharray: 2 2; }\n.missed { stroke: #b3261e; }\n\
+         .late { stroke: #b3261e; stroke-width: 1.6; stroke-opacity: 1; }\n",
     );
     for (index, (light, _)) in COLOURS.iter().enumerate() {
         let _ = writeln!(style, ".c{index} {{ fill: {light}; }}");
@@ -34,7 +36,8 @@ pub(super) fn style() -> String {
     style += "@media (prefers-color-scheme: dark) {\n\
               text { fill: #f0f3f6; }\n.faint { fill: #9198a1; }\n.warn { fill: #ff8a80; }\n.page { fill: #0d1117; }\n\
               .band { fill: #161b22; }\n.grid { stroke: #30363d; }\n.gang { stroke: #f0f3f6; }\n\
-              .arrow { stroke: #f0f3f6; }\n.slack { stroke: #9198a1; }\n.tip { fill: #f0f3f6; }\n";
+              .arrow { stroke: #f0f3f6; }\n.slack { stroke: #9198a1; }\n.tip { fill: #f0f3f6; }\n\
+              .due { stroke: #9198a1; }\n.missed { stroke: #ff8a80; }\n.late { stroke: #ff8a80; }\n";
     for (index, (_, dark)) in COLOURS.iter().enumerate() {
         let _ = writeln!(style, ".c{index} {{ fill: {dark}; }}");
     }
