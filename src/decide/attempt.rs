@@ -1,5 +1,6 @@
 //! How an attempt ended, and when the next one may start.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,11 +14,23 @@ use crate::model::{Millis, ceil_i64, decimal, exact};
 /// What the kubelet says of a container in which a process was killed because memory ran out.
 pub const OOM_KILLED: &str = "OOMKilled";
 
-/// Judges the newest attempt from its pods.
+/// A create whose answer was lost may be carried out late, and finds its pod there as long as the name is taken: a
+/// rejected pod that was deleted at once would live again. The API server is told to give up after 8 s.
+const LATE: Duration = Duration::from_secs(10);
+
+/// Before this a pod must not be deleted that holds nothing but its name.
+pub fn keeps_its_name_until(pod: &Pod) -> Timestamp {
+    pod.created
+        .map_or(Timestamp::MIN, |created| after(created, LATE))
+}
+
+/// Judges the newest attempt from its pods. Those of a gang that were made for another number of workers, and came
+/// late, make no whole with the rest.
 pub fn judge(copy: &mut Copy, spec: &TaskSpec, now: Timestamp) {
-    let workers = copy.own().map_or(1, |own| own.workers) as usize;
+    let workers = copy.own().map_or(1, |own| own.workers);
     let phase_count = |phase: PodPhase| copy.pods.iter().filter(|pod| pod.phase == phase).count();
-    let complete = copy.pods.len() >= workers;
+    let agrees = |pod: &Arc<Pod>| pod.own.as_ref().is_some_and(|own| own.workers == workers);
+    let complete = copy.pods.len() >= workers as usize && copy.pods.iter().all(agrees);
     if complete && phase_count(PodPhase::Succeeded) == copy.pods.len() {
         copy.state = State::Succeeded;
         return;
@@ -30,10 +43,22 @@ pub fn judge(copy: &mut Copy, spec: &TaskSpec, now: Timestamp) {
         };
     } else if broken {
         attempt_over(copy, spec, now);
+        if !complete {
+            outlast_late_creates(copy);
+        }
     } else if phase_count(PodPhase::Pending) == 0 {
         copy.state = State::Running;
     } else {
         copy.state = State::Starting;
+    }
+}
+
+/// The workers that are gone have left their names free: a create of theirs that comes late must not meet the next
+/// attempt. None was asked for once a pod of the attempt could be seen that is still there.
+fn outlast_late_creates(copy: &mut Copy) {
+    let free = copy.pods.iter().map(|pod| keeps_its_name_until(pod)).max();
+    if let State::Waiting { not_before, .. } = &mut copy.state {
+        *not_before = free.max(*not_before);
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Memory;
+use super::attempt::keeps_its_name_until;
 use super::delegate;
 use super::manifest::{self, Intent};
 use super::name;
@@ -72,9 +73,9 @@ fn spent(copy: &Copy, now: Timestamp) -> impl Iterator<Item = &Arc<Pod>> {
     let attempt_of = |pod: &Pod| pod.own.as_ref().map(|own| own.attempt);
     let newest = copy.leftover.iter().map(|pod| attempt_of(pod)).max();
     let needed = newest.filter(|_| !copy.is_ended());
-    copy.leftover.iter().filter(move |pod| {
-        verdict::keeps_its_name_until(pod) <= now && needed != Some(attempt_of(pod))
-    })
+    copy.leftover
+        .iter()
+        .filter(move |pod| keeps_its_name_until(pod) <= now && needed != Some(attempt_of(pod)))
 }
 
 /// Why the pods that still live of this attempt must go.

@@ -171,6 +171,52 @@ fn a_new_attempt_waits_until_no_pod_of_an_older_one_lives() {
     assert!(matches!(states(pods)[0].state, State::Ending { .. }));
 }
 
+/// The same of a gang: a worker of an attempt that was made for so many.
+fn worker(rank: u32, workers: u32, status: Value) -> Arc<Pod> {
+    let mut pod = Pod::clone(&pod(0, 0, status));
+    let mut own = pod.own.as_deref().expect("a pod of ours").clone();
+    (own.worker, own.workers) = (rank, workers);
+    pod.name = format!("demo-a-0-0-{rank}");
+    pod.own = Some(Arc::new(own));
+    Arc::new(pod)
+}
+
+#[test]
+fn where_a_worker_is_gone_the_next_attempt_waits_until_no_create_of_it_can_come_late() {
+    let rejected = || json!({"phase": "Failed", "reason": "OutOfcpu"});
+    let whole = vec![worker(0, 2, rejected()), worker(1, 2, rejected())];
+    let part = vec![worker(1, 2, rejected())];
+    for (pods, wanted) in [
+        (whole, "2026-01-01T00:00:02Z"),
+        (part, "2026-01-01T00:00:10Z"),
+    ] {
+        let copy = &states(pods)[0];
+        let State::Waiting {
+            not_before: Some(time),
+            ..
+        } = &copy.state
+        else {
+            panic!("{:?}", copy.state);
+        };
+        assert_eq!((copy.attempt, time.to_string().as_str()), (1, wanted));
+    }
+}
+
+#[test]
+fn workers_that_were_made_for_gangs_of_different_size_are_no_gang() {
+    let running = |rank, workers| worker(rank, workers, json!({"phase": "Running"}));
+    let state = |pods| states(pods)[0].state.clone();
+    let gang = || vec![running(0, 2), running(1, 2)];
+    assert_eq!(state(gang()), State::Running);
+    let ending = State::Ending {
+        cause: Reason::Starting,
+    };
+    assert_eq!(state(vec![running(0, 2), running(1, 3)]), ending);
+    let mut late = gang();
+    late.push(worker(2, 3, json!({"phase": "Pending"})));
+    assert_eq!(state(late), ending);
+}
+
 #[test]
 fn success_is_final() {
     assert_eq!(

@@ -5,12 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::attempt::after;
+use super::attempt::{after, keeps_its_name_until};
 use super::deadline as due;
 use super::track::{Copy, State, Tracked};
 use super::world::ObjectId;
 use crate::api::{ConditionType, FailurePolicy, Reason, TaskBatch};
-use crate::cluster::pod::Pod;
 
 /// How a batch stands as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,16 +149,6 @@ pub fn must_stop(tracked: &Tracked, now: Timestamp) -> Option<Reason> {
         Verdict::Failed(..) => Some(Reason::BatchFailed),
         Verdict::Rejected | Verdict::Active | Verdict::Complete => None,
     }
-}
-
-/// A create whose answer was lost may be carried out late, and finds its pod there as long as the name is taken: a
-/// rejected pod that was deleted at once would live again. The API server is told to give up after 8 s.
-const LATE: Duration = Duration::from_secs(10);
-
-/// Before this a pod must not be deleted that holds nothing but its name.
-pub fn keeps_its_name_until(pod: &Pod) -> Timestamp {
-    pod.created
-        .map_or(Timestamp::MIN, |created| after(created, LATE))
 }
 
 /// The next moment at which time alone changes something for the batch.

@@ -64,9 +64,17 @@ impl Dice {
 
     /// Tasks that fit what batches may use of the first node, were it empty.
     fn batch(&mut self, name: &str) -> Value {
-        let tasks: Vec<Value> = (0..self.number(1, 3))
-            .map(|index| self.task(index))
-            .collect();
+        let mut tasks: Vec<Value> = Vec::new();
+        for index in 0..self.number(1, 3) {
+            let mut task = self.task(index);
+            if self.happens(0.3) {
+                task["gang"] = json!({"workers": {"min": 2, "max": self.number(2, 3)}});
+            }
+            if index > 0 && self.happens(0.3) {
+                task["dependsOn"] = json!([format!("t{}", index - 1)]);
+            }
+            tasks.push(task);
+        }
         let binding = if self.happens(0.4) {
             "Delegate"
         } else {

@@ -165,6 +165,13 @@ impl Invariants {
         let Some(own) = &pod.own else {
             return self.violated(at, format!("{} of a stranger is bound", pod.key()));
         };
+        if let Some(other) = self.of_other_size(own) {
+            let what = format!(
+                "{} is bound beside {other} of a gang of other size",
+                pod.key()
+            );
+            self.violated(at, what);
+        }
         let name = pod.node.clone().unwrap_or_default();
         if own.node != name {
             self.violated(
@@ -193,6 +200,26 @@ impl Invariants {
                 format!("{} is bound to {name}, which lacks {over}", pod.key()),
             );
         }
+    }
+
+    /// A pod on a node, of the same attempt, that was made for another number of workers.
+    fn of_other_size(&self, own: &OwnPod) -> Option<String> {
+        let of = |own: &OwnPod| {
+            (
+                own.batch_uid.clone(),
+                own.task.clone(),
+                own.copy,
+                own.attempt,
+            )
+        };
+        let other = |pod: &&Arc<Pod>| {
+            let theirs = pod
+                .own
+                .as_ref()
+                .filter(|_| self.may_run(pod) && pod.node.is_some());
+            theirs.is_some_and(|theirs| of(theirs) == of(own) && theirs.workers != own.workers)
+        };
+        self.pods.values().find(other).map(|pod| pod.key())
     }
 
     /// The first resource among those wanted of which the node has not enough for all that the operator knows of.

@@ -96,6 +96,27 @@ fn a_gang_that_holds_a_part_for_too_long_is_told() {
 }
 
 #[test]
+fn workers_of_gangs_of_different_size_that_are_bound_together_are_told() {
+    for (others, wanted) in [("2", false), ("3", true)] {
+        let mut cluster = cluster(Faults::default());
+        for (rank, workers) in [("0", "2"), ("1", others)] {
+            let name = format!("w{rank}");
+            let mut worker = create(&cluster, &name, json!({"cpu": "1"}), 5000);
+            let meta = &mut worker.manifest["metadata"];
+            meta["labels"]["taskbatch.dev/worker"] = json!(rank);
+            meta["annotations"]["taskbatch.dev/workers"] = json!(workers);
+            let done = Some(Outcome::Done);
+            assert_eq!(act(&mut cluster, Action::Create(worker)), done);
+            let bind = bind(&cluster, &name);
+            assert_eq!(act(&mut cluster, Action::Bind(bind)), done);
+        }
+        let told = found(&mut cluster);
+        let words = "default/w1 is bound beside default/w0 of a gang of other size";
+        assert_eq!(told.contains(words), wanted, "{told}");
+    }
+}
+
+#[test]
 fn a_strangers_pod_that_the_operator_deletes_is_told() {
     let mut cluster = cluster(Faults::default());
     cluster.edit(Edit::AddPod(Box::new(stranger("s", 1, "n1")), None));

@@ -68,19 +68,25 @@ impl Bad {
         Api::namespaced(self.client.clone(), &self.sandbox.namespace)
     }
 
-    /// Creates a pod of one copy of the batch, with so many CPUs.
+    /// Creates a pod of one copy of the batch, with so many CPUs, that runs until it is deleted.
     async fn create(&self, name: &str, copy: &str, cpu: &str) -> Result<Pod> {
-        self.worker(name, (copy, "0", 1), cpu).await
+        self.worker(name, (copy, "0", 1), cpu, "1h").await
     }
 
-    /// The same of a worker of a gang: copy, rank, and how many there are.
-    async fn worker(&self, name: &str, which: (&str, &str, u32), cpu: &str) -> Result<Pod> {
+    /// The same of a worker of a gang (copy, rank, and how many there are) that ends by itself after that time.
+    async fn worker(
+        &self,
+        name: &str,
+        which: (&str, &str, u32),
+        cpu: &str,
+        run_for: &str,
+    ) -> Result<Pod> {
         let (copy, rank, workers) = which;
         let pod = json!({
             "metadata": {
                 "name": name,
                 "labels": {label::BATCH: "demo", label::TASK: "one", label::COPY: copy, label::ATTEMPT: "0", label::WORKER: rank},
-                "annotations": {annotation::NODE: self.nodes[0], "taskbatch.dev/test-run-for": if workers > 1 { "1h" } else { "200ms" }},
+                "annotations": {annotation::NODE: self.nodes[0], "taskbatch.dev/test-run-for": run_for},
                 "ownerReferences": [{
                     "apiVersion": "taskbatch.dev/v1alpha1", "kind": "TaskBatch", "controller": true,
                     "name": "demo", "uid": self.batch.uid(),
@@ -196,7 +202,7 @@ async fn a_copy_that_is_created_twice_is_told(sandbox: Sandbox) -> Result<()> {
 
 async fn work_that_is_done_again_is_told(sandbox: Sandbox) -> Result<()> {
     let bad = Bad::start(&sandbox).await?;
-    let pod = bad.create("p", "0", "1").await?;
+    let pod = bad.worker("p", ("0", "0", 1), "1", "200ms").await?;
     ensure!(bad.bind(&pod, &bad.nodes[0]).await?);
     sandbox.pod_in_phase("p", "Succeeded").await?;
     bad.delete(&pod).await?;
@@ -279,7 +285,7 @@ async fn a_gang_that_is_bound_by_half_is_told(sandbox: Sandbox) -> Result<()> {
     for copy in ["0", "1"] {
         for rank in ["0", "1"] {
             let name = format!("p-{copy}-{rank}");
-            let pod = bad.worker(&name, (copy, rank, 2), "1").await?;
+            let pod = bad.worker(&name, (copy, rank, 2), "1", "1h").await?;
             if rank == "0" {
                 ensure!(bad.bind(&pod, &bad.nodes[0]).await?);
                 halves.push(pod);
