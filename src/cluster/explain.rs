@@ -94,7 +94,7 @@ fn not_within(
             .fold(0, u64::saturating_add)
     };
     let free = |node: usize| remedy::slots(&snapshot.free[node], effective);
-    let all = |node: usize| remedy::slots(&snapshot.nodes[node].allocatable, effective);
+    let all = |node: usize| remedy::slots(&snapshot.usable(node), effective);
     let best = within.domains.iter().max_by_key(|domain| {
         let rooms = (room(domain, &free), room(domain, &all));
         (rooms, std::cmp::Reverse(domain.first().copied()))
@@ -115,15 +115,18 @@ fn not_within(
         list(effective)
     );
     let fix = remedy::of_domain(snapshot, task, smallest, best);
-    let count = within.domains.len();
+    let (count, capped) = (within.domains.len(), capped(snapshot));
     if waits {
         let message = format!(
-            "{needs}; the freest of {count} has room for {}, and others hold the rest for good",
+            "{needs}; the freest of {count} has room for {}, and others hold the rest for good{capped}",
             most(&free)
         );
         return (Reason::WaitingForCapacity, message, fix);
     }
-    let message = format!("{needs}, the largest of {count} holds {}", most(&all));
+    let message = format!(
+        "{needs}, the largest of {count} holds {}{capped}",
+        most(&all)
+    );
     (Reason::ExceedsCapacity, message, fix)
 }
 

@@ -14,9 +14,9 @@ use crate::model::{Millis, ceil_i64, decimal, exact};
 /// What the kubelet says of a container in which a process was killed because memory ran out.
 pub const OOM_KILLED: &str = "OOMKilled";
 
-/// A create whose answer was lost may be carried out late, and finds its pod there as long as the name is taken: a
+/// A create whose answer was lost may be carried out so late, and finds its pod there as long as the name is taken: a
 /// rejected pod that was deleted at once would live again. The API server is told to give up after 8 s.
-const LATE: Duration = Duration::from_secs(10);
+pub const LATE: Duration = Duration::from_secs(10);
 
 /// Before this a pod must not be deleted that holds nothing but its name.
 pub fn keeps_its_name_until(pod: &Pod) -> Timestamp {
@@ -43,7 +43,9 @@ pub fn judge(copy: &mut Copy, spec: &TaskSpec, now: Timestamp) {
         };
     } else if broken {
         attempt_over(copy, spec, now);
-        if !complete {
+        let gang = spec.gang.as_ref().map(|gang| &gang.workers);
+        let most = gang.map_or(1, |gang| gang.max.unwrap_or(gang.min));
+        if (copy.pods.len() as i64) < most.max(i64::from(workers)) {
             outlast_late_creates(copy);
         }
     } else if phase_count(PodPhase::Pending) == 0 {
@@ -53,8 +55,8 @@ pub fn judge(copy: &mut Copy, spec: &TaskSpec, now: Timestamp) {
     }
 }
 
-/// The workers that are gone have left their names free: a create of theirs that comes late must not meet the next
-/// attempt. None was asked for once a pod of the attempt could be seen that is still there.
+/// Workers that are gone have left their names free, and so have those that another plan of the same attempt may have
+/// had more of: a create of theirs that comes late must not meet the next attempt. None was asked for once a pod of the attempt could be seen that is still there.
 fn outlast_late_creates(copy: &mut Copy) {
     let free = copy.pods.iter().map(|pod| keeps_its_name_until(pod)).max();
     if let State::Waiting { not_before, .. } = &mut copy.state {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::Memory;
 use super::deadline;
-use super::layers::inherited;
+use super::layers::priorities;
 use super::plan::{Wait, millis_until};
 use super::track::{Copy, State, Tracked};
 use super::world::{CopyId, Observed, Search};
@@ -102,7 +102,8 @@ pub fn groups<'a>(
     for tracked in batches.iter().filter(|tracked| is_active(tracked)) {
         let Ok(batch) = &tracked.batch else { continue };
         let optimizer = &tracked.object.spec.optimizer;
-        let priorities = priorities(tracked, batch, observed);
+        let tasks = &tracked.object.spec.tasks;
+        let priorities = priorities(tasks, batch, &observed.priorities);
         for (task, releases) in waiting(tracked, batch, memory, observed.now, &mut held) {
             let priority = priorities[task];
             let kind = (priority, batch.goal, optimizer.algorithm);
@@ -133,16 +134,6 @@ pub fn groups<'a>(
         }
     }
     (groups.into_values().collect(), held)
-}
-
-/// The priority at which each task is planned. The API server refuses pods of a class that is not there.
-fn priorities(tracked: &Tracked, batch: &Batch, observed: &Observed) -> Vec<i32> {
-    let tasks = tracked.object.spec.tasks.iter();
-    let own = tasks.map(|task| {
-        let class = task.priority_class_name.as_deref();
-        observed.priorities.of(class).unwrap_or(0)
-    });
-    inherited(batch, &own.collect::<Vec<_>>())
 }
 
 type Releases<'a> = BTreeMap<Millis, Vec<&'a Copy>>;

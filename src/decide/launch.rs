@@ -83,7 +83,10 @@ fn give_up(copy: &Copy) -> Option<Reason> {
     match copy.state {
         State::Ending { cause } => Some(cause),
         State::Skipped { .. } => Some(Reason::DependencyFailed),
-        _ => None,
+        // What comes late, after the end has been told.
+        State::Failed { reason, .. } => Some(reason),
+        State::Succeeded => Some(Reason::AllSucceeded),
+        State::Waiting { .. } | State::Starting | State::Running => None,
     }
 }
 

@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 
+use crate::api::TaskSpec;
 use crate::cluster::compile::{self, Request};
 use crate::model::{
-    Batch, Fix, Goal, Hold, Millis, Problem, Reason, Resources, Snapshot, Solution, Unplaced,
+    Batch, Fix, Goal, Hold, Millis, Priorities, Problem, Reason, Resources, Snapshot, Solution,
+    Unplaced,
 };
 
 /// What earlier groups leave to the next one.
@@ -117,8 +119,17 @@ fn unplaced(request: &Request<'_>, before: &str) -> Vec<Unplaced> {
     request.copies.iter().map(one).collect()
 }
 
-/// The priority at which each task is planned: its own, or that of the most important task that waits for it.
-pub fn inherited(batch: &Batch, own: &[i32]) -> Vec<i32> {
+/// The priority at which each task is planned: that of its class, or that of the most important task that waits for it.
+/// The API server refuses pods of a class that is not there.
+pub fn priorities(tasks: &[TaskSpec], batch: &Batch, classes: &Priorities) -> Vec<i32> {
+    let own = tasks.iter().map(|task| {
+        let class = task.priority_class_name.as_deref();
+        classes.of(class).unwrap_or(0)
+    });
+    inherited(batch, &own.collect::<Vec<_>>())
+}
+
+fn inherited(batch: &Batch, own: &[i32]) -> Vec<i32> {
     let mut priorities = own.to_vec();
     if own.iter().all(|priority| *priority == own[0]) {
         return priorities;

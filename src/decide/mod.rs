@@ -55,6 +55,8 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Memory {
     /// The network between the nodes.
     topology: Arc<Topology>,
+    /// Batches that an earlier process has told of, by UID, and until when what it asked for may still come.
+    inherited: Option<(HashSet<String>, Timestamp)>,
     /// Manifests that were read, by UID, with their generation.
     intakes: HashMap<String, Intake>,
     /// Pods that the API server refused, or that kube-scheduler could not bind.

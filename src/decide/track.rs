@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::attempt::{judge, rejection};
+use super::attempt::{LATE, after, judge, rejection};
 use super::neighbours::Neighbours;
 use super::world::{CopyId, ObjectId, Observed};
 use super::{Memory, ranges};
@@ -128,6 +128,7 @@ pub fn track(observed: &Observed, memory: &mut Memory) -> Vec<Tracked> {
             pods_of.entry(own.batch_uid.as_str()).or_default().push(pod);
         }
     }
+    memory.inherit(observed);
     memory.forget_batches(&observed.batches);
     memory.forget_rests(observed.now);
     let neighbours = Neighbours::of(observed);
@@ -163,6 +164,7 @@ pub fn track(observed: &Observed, memory: &mut Memory) -> Vec<Tracked> {
                 copies,
             };
             memory.go_on_counting(&mut tracked);
+            memory.outlast_predecessor(&mut tracked, observed.now);
             tracked
         })
         .collect();
@@ -249,6 +251,35 @@ impl Memory {
             let copy = &mut tracked.copies[index];
             if let (Some(asked), State::Waiting { .. }) = (asked, &copy.state) {
                 copy.attempt = copy.attempt.max(*asked);
+            }
+        }
+    }
+
+    /// At the first look: what has a status is not new to the world.
+    fn inherit(&mut self, observed: &Observed) {
+        self.inherited.get_or_insert_with(|| {
+            let told = observed.batches.iter().filter(|it| it.status.is_some());
+            let told = told.filter_map(|batch| batch.metadata.uid.clone());
+            (told.collect(), after(observed.now, LATE))
+        });
+    }
+
+    /// Where all pods of a copy are gone, nothing tells how far an earlier process has counted its attempts: what that one
+    /// asked for last must come to an end before anything new is created.
+    fn outlast_predecessor(&self, tracked: &mut Tracked, now: Timestamp) {
+        let until = match &self.inherited {
+            Some((told, until)) if now < *until && told.contains(&tracked.id.uid) => *until,
+            _ => return,
+        };
+        for copy in &mut tracked.copies {
+            let is_unknown = copy.pods.is_empty() && copy.leftover.is_empty();
+            if let State::Waiting { not_before, cause } = &mut copy.state
+                && is_unknown
+            {
+                *not_before = Some(until);
+                let message =
+                    "the operator has just begun; what was asked for before may still come";
+                *cause = Some((Reason::PlanPending, message.into()));
             }
         }
     }

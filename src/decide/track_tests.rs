@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::Memory;
 use super::attempt::backoff;
+use super::launch::settle;
 use super::plan::Planned;
 use super::task_status;
 use super::track::{Copy, State, Tracked, track};
-use super::world::Observed;
+use super::world::{Action, Observed};
 use crate::api::{Reason, TaskBatch, TaskBatchStatus, TaskPhase, TaskStatus};
 use crate::cluster::pod;
 use crate::cluster::pod::Pod;
@@ -67,15 +68,18 @@ fn batch() -> TaskBatch {
 }
 
 fn tracked(batch: TaskBatch, pods: Vec<Arc<Pod>>) -> Tracked {
-    let observed = Observed {
-        now: now(),
+    track(&observed(batch, pods, now()), &mut Memory::default()).remove(0)
+}
+
+fn observed(batch: TaskBatch, pods: Vec<Arc<Pod>>, now: Timestamp) -> Observed {
+    Observed {
+        now,
         batches: vec![Arc::new(batch)],
         nodes: Vec::new(),
         pods,
         priorities: crate::model::Priorities::default(),
         share: Share::WHOLE,
-    };
-    track(&observed, &mut Memory::default()).remove(0)
+    }
 }
 
 /// The status of task a.
@@ -186,11 +190,16 @@ fn where_a_worker_is_gone_the_next_attempt_waits_until_no_create_of_it_can_come_
     let rejected = || json!({"phase": "Failed", "reason": "OutOfcpu"});
     let whole = vec![worker(0, 2, rejected()), worker(1, 2, rejected())];
     let part = vec![worker(1, 2, rejected())];
-    for (pods, wanted) in [
-        (whole, "2026-01-01T00:00:02Z"),
-        (part, "2026-01-01T00:00:10Z"),
+    // Another plan of the same attempt may have had a third one.
+    let mut elastic = batch();
+    elastic.spec.tasks[0].gang =
+        Some(serde_json::from_value(json!({"workers": {"min": 2, "max": 3}})).expect("a gang"));
+    for (batch, pods, wanted) in [
+        (batch(), whole.clone(), "2026-01-01T00:00:02Z"),
+        (batch(), part, "2026-01-01T00:00:10Z"),
+        (elastic, whole, "2026-01-01T00:00:10Z"),
     ] {
-        let copy = &states(pods)[0];
+        let copy = &tracked(batch, pods).copies[0];
         let State::Waiting {
             not_before: Some(time),
             ..
@@ -215,6 +224,68 @@ fn workers_that_were_made_for_gangs_of_different_size_are_no_gang() {
     let mut late = gang();
     late.push(worker(2, 3, json!({"phase": "Pending"})));
     assert_eq!(state(late), ending);
+}
+
+#[test]
+fn what_comes_late_to_a_copy_that_has_ended_is_deleted() {
+    for (succeeded, failed) in [("0", ""), ("", "0")] {
+        let mut ended = batch();
+        ended.status = Some(TaskBatchStatus {
+            tasks: vec![TaskStatus {
+                name: "a".into(),
+                succeeded: succeeded.into(),
+                failed: failed.into(),
+                ..TaskStatus::default()
+            }],
+            ..TaskBatchStatus::default()
+        });
+        let late = vec![pod(0, 0, json!({"phase": "Pending"}))];
+        let observed = observed(ended, late, now());
+        let mut memory = Memory::default();
+        let batches = track(&observed, &mut memory);
+        assert!(batches[0].copies[0].is_ended());
+        let actions = settle(&observed, &batches, &memory);
+        assert!(
+            matches!(&actions[..], [Action::Delete(it)] if it.pod.name == "demo-a-0-0"),
+            "{actions:?}"
+        );
+    }
+}
+
+#[test]
+fn a_new_operator_waits_for_what_an_earlier_one_asked_for_where_no_pod_tells() {
+    let mut known = batch();
+    known.status = Some(TaskBatchStatus::default());
+    let memory = &mut Memory::default();
+    let mut state_at = |batch: &TaskBatch, pods: Vec<Arc<Pod>>, after: i64| {
+        let now = now() + jiff::SignedDuration::from_secs(after);
+        let state = track(&observed(batch.clone(), pods, now), memory)[0].copies[0]
+            .state
+            .clone();
+        match state {
+            State::Waiting { not_before, .. } => not_before.map(|time| time.to_string()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let until = Some("2026-01-01T00:01:10Z".to_owned());
+    assert_eq!(state_at(&known, Vec::new(), 0), until);
+    assert_eq!(state_at(&known, Vec::new(), 9), until);
+    // Of this one a pod tells how far its attempts have come.
+    let failed = vec![pod(0, 0, exited(1, "Error"))];
+    let backoff = Some("2026-01-01T00:00:40Z".to_owned());
+    assert_eq!(state_at(&known, failed, 9), backoff);
+    assert_eq!(state_at(&known, Vec::new(), 10), None);
+    // Nobody has told of this one before; that it has a status later is our own doing.
+    *memory = Memory::default();
+    let waits = |batch: TaskBatch, memory: &mut Memory| {
+        let batches = track(&observed(batch, Vec::new(), now()), memory);
+        match &batches[0].copies[0].state {
+            State::Waiting { not_before, .. } => *not_before,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(waits(batch(), memory), None);
+    assert_eq!(waits(known, memory), None);
 }
 
 #[test]

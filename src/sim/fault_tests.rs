@@ -303,10 +303,9 @@ fn whatever_goes_wrong_every_batch_ends_and_no_rule_is_broken() {
     assert_all_well("whatever_goes_wrong", found.collect());
 }
 
-/// Fewer than above: of 100,000 seeds, five are known that break a rule (9301, 58795, 59647, 75284 and 96723).
 #[test]
 fn whatever_goes_wrong_gangs_and_pipelines_end_too() {
-    let found = seeds(5000).into_par_iter().flat_map_iter(|seed| {
+    let found = seeds(SEEDS).into_par_iter().flat_map_iter(|seed| {
         let mut dice = Dice(chance::generator(seed, "world", ""), Tasks::Tied);
         let faults = dice.faults();
         wrong(seed, &mut dice.world(seed, faults)).1

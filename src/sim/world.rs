@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::chance;
-use super::cluster::{Cluster, Incoming};
+use super::cluster::{Cluster, Incoming, Live};
 use super::history::{Happening, Observer};
 use super::search;
 use super::writes::RETRY_AFTER;
@@ -102,6 +102,9 @@ impl Cluster {
     /// Brings the operator what its watches have to say. What it is in doubt about it looks up.
     fn watch(&mut self) {
         let is_new = std::mem::take(&mut self.is_new);
+        if is_new {
+            self.take_over();
+        }
         let stale = self.options.faults.stale;
         let mut fresh = |what| is_new || !self.strikes(stale, what);
         let (pods, nodes, batches) = (fresh("stale"), fresh("stale nodes"), fresh("stale batches"));
@@ -124,6 +127,16 @@ impl Cluster {
             self.wake_after(LAG);
         }
         self.tell(Happening::Observed { pods, nodes });
+    }
+
+    /// A new operator writes on every pod that an earlier one left unbound: bindings of that one, which name the version
+    /// that it has seen, fail from then on.
+    fn take_over(&mut self) {
+        let unbound = |live: &Live| live.read.own.is_some() && live.read.node.is_none();
+        let left = self.pods.iter().filter(|(_, live)| unbound(live));
+        for key in left.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.change_pod(&key, |_| {});
+        }
     }
 
     pub(super) fn wake_after(&mut self, wait: Duration) {

@@ -376,10 +376,7 @@ async fn a_gang_of_which_admission_refuses_a_worker_holds_nothing(sandbox: Sandb
     let checker = Checker::start(&sandbox.cluster)?;
     let _operator = operator(&sandbox).await?;
     sandbox.apply(&pair()).await?.ok()?;
-    let told = with_reason(&sandbox, "train", "PodRejected").await?;
-    let message = told.message.unwrap_or_default();
-    ensure!(message.contains("not this one"), "{message}");
-    no_pods(&sandbox).await?;
+    given_back(&sandbox).await?;
     refuse_no_longer(&sandbox).await?;
     in_phase(&sandbox, "demo", Phase::Complete).await?;
     never_held_a_part(&checker, &sandbox, seconds(2))
@@ -415,10 +412,7 @@ async fn a_gang_of_which_admission_refuses_a_binding_gives_the_rest_back(
     let checker = Checker::start(&sandbox.cluster)?;
     let _operator = operator(&sandbox).await?;
     sandbox.apply(&pair()).await?.ok()?;
-    let told = with_reason(&sandbox, "train", "PodRejected").await?;
-    let message = told.message.unwrap_or_default();
-    ensure!(message.contains("not this one"), "{message}");
-    no_pods(&sandbox).await?;
+    given_back(&sandbox).await?;
     // Each further try waits longer than the one before.
     tokio::time::sleep(seconds(20)).await;
     let log = audit(&sandbox.cluster, &sandbox.namespace)?;
@@ -434,6 +428,14 @@ async fn a_gang_of_which_admission_refuses_a_binding_gives_the_rest_back(
     refuse_no_longer(&sandbox).await?;
     in_phase(&sandbox, "demo", Phase::Complete).await?;
     never_held_a_part(&checker, &sandbox, START)
+}
+
+/// The refusal is told, and no pod is left.
+async fn given_back(sandbox: &Sandbox) -> Result<()> {
+    let told = with_reason(sandbox, "train", "PodRejected").await?;
+    let message = told.message.unwrap_or_default();
+    ensure!(message.contains("not this one"), "{message}");
+    no_pods(sandbox).await
 }
 
 fn never_held_a_part(checker: &Checker, sandbox: &Sandbox, bound: Duration) -> Result<()> {

@@ -2,16 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::program::{Folder, NODE};
-
-fn example(name: &str) -> String {
-    format!("{}/examples/{name}.yaml", env!("CARGO_MANIFEST_DIR"))
-}
+use crate::program::{Folder, NODE, example};
 
 /// The plan of an example, with what was said on standard error.
 fn planned(name: &str) -> (Value, String) {
     let folder = Folder::new(name);
-    let (batch, nodes) = (example(name), example(&format!("{name}-nodes")));
+    let batch = example(&format!("{name}.yaml"));
+    let nodes = example(&format!("{name}-nodes.yaml"));
     let done = folder.run(&[
         "plan",
         "-f",
@@ -70,15 +67,7 @@ fn a_deadline_that_no_plan_meets_is_told_with_the_earliest_end() {
     let folder = Folder::new("hopeless");
     folder.write("batch.yaml", BATCH);
     folder.write("nodes.yaml", NODE);
-    let done = folder.run(&[
-        "plan",
-        "-f",
-        "batch.yaml",
-        "--nodes",
-        "nodes.yaml",
-        "-o",
-        "json",
-    ]);
+    let done = folder.plan(&["-o", "json"]);
     assert_eq!(done.code, Some(0), "{done:?}");
     let told = "warning: default/b/late: due at 60.0s, planned to end at 90.0s; cannot be met: alone on these nodes it ends at 90.0s at the earliest\n";
     assert_eq!(done.err, told);
@@ -100,7 +89,7 @@ fn an_unknown_priority_class_is_refused() {
     let batch = BATCH.replace("name: late\n", "name: late\n    priorityClassName: none\n");
     folder.write("batch.yaml", &batch);
     folder.write("nodes.yaml", NODE);
-    let done = folder.run(&["plan", "-f", "batch.yaml", "--nodes", "nodes.yaml"]);
+    let done = folder.plan(&[]);
     assert_eq!(done.code, Some(1), "{done:?}");
     let told = "batch.yaml:8: spec.tasks[0].priorityClassName: no PriorityClass \"none\": no PriorityClass is in the files";
     assert!(done.err.contains(told), "{}", done.err);

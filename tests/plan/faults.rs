@@ -11,15 +11,7 @@ fn with(test: &str, old: &str, new: &str) -> Done {
 fn plan(test: &str, batch: &str) -> Done {
     let folder = Folder::new(test);
     folder.write("batch.yaml", batch).write("nodes.yaml", NODE);
-    folder.run(&[
-        "plan",
-        "-f",
-        "batch.yaml",
-        "--nodes",
-        "nodes.yaml",
-        "--iterations",
-        "1",
-    ])
+    folder.plan(&["--iterations", "1"])
 }
 
 #[test]

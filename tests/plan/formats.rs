@@ -25,17 +25,7 @@ fn folder(test: &str) -> Folder {
 }
 
 fn plan(test: &str, format: &str) -> String {
-    let done = folder(test).run(&[
-        "plan",
-        "-f",
-        "batch.yaml",
-        "--nodes",
-        "nodes.yaml",
-        "--iterations",
-        "30",
-        "-o",
-        format,
-    ]);
+    let done = folder(test).plan(&["--iterations", "30", "-o", format]);
     assert_eq!(done.code, Some(3), "{done:?}");
     // The only part that may differ from run to run.
     match done.out.split_once("plans tried: 30 in ") {

@@ -17,17 +17,7 @@ fn plan(test: &str, tasks: &[(&str, &str, u32)], output: &str) -> crate::program
     );
     let folder = Folder::new(&format!("pipelines-{test}"));
     folder.write("batch.yaml", &batch).write("nodes.yaml", NODE);
-    folder.run(&[
-        "plan",
-        "-f",
-        "batch.yaml",
-        "--nodes",
-        "nodes.yaml",
-        "--iterations",
-        "50",
-        "-o",
-        output,
-    ])
+    folder.plan(&["--iterations", "50", "-o", output])
 }
 
 const DIAMOND: [(&str, &str, u32); 5] = [

@@ -1,17 +1,8 @@
 //! What is planned, and how it is printed for programs.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
-use crate::program::{BATCH, Folder, NODE};
-
-fn example(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("examples")
-        .join(name);
-    path.to_string_lossy().into_owned()
-}
+use crate::program::{BATCH, Folder, NODE, example};
 
 /// The plan without the one field that may differ from run to run.
 fn timeless(mut plan: Value) -> Value {
@@ -276,19 +267,7 @@ fn the_requests_are_complete_as_they_will_be_written() {
         "          image: example/train:1\n          resources: {requests: {memory: 1.5Gi, cpu: 100m}}",
     );
     folder.write("batch.yaml", &batch).write("nodes.yaml", NODE);
-    let plan = folder
-        .run(&[
-            "plan",
-            "-f",
-            "batch.yaml",
-            "--nodes",
-            "nodes.yaml",
-            "--iterations",
-            "50",
-            "-o",
-            "json",
-        ])
-        .json();
+    let plan = folder.plan(&["--iterations", "50", "-o", "json"]).json();
     let wanted = json!({"index": 0, "node": "n1", "requests": {"cpu": "8", "memory": "1536Mi", "nvidia.com/gpu": "4"}});
     assert_eq!(plan["assignments"][0]["pods"], json!([wanted]));
     // 20 s to read, then 30 min of work that four GPUs share.

@@ -39,6 +39,11 @@ spec:
       process: 30m
 ";
 
+/// The path of an example, such as `demo.yaml`.
+pub fn example(name: &str) -> String {
+    format!("{}/examples/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
 /// A folder of its own for one test.
 pub struct Folder(PathBuf);
 
@@ -60,6 +65,12 @@ impl Folder {
     /// Runs the program in it.
     pub fn run(&self, arguments: &[&str]) -> Done {
         self.run_with(arguments, "")
+    }
+
+    /// Plans `batch.yaml` on `nodes.yaml`, with more arguments.
+    pub fn plan(&self, more: &[&str]) -> Done {
+        let files = ["plan", "-f", "batch.yaml", "--nodes", "nodes.yaml"];
+        self.run(&[&files, more].concat())
     }
 
     /// Runs the program in it, with a text on standard input.

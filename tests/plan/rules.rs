@@ -135,17 +135,7 @@ fn who_waits_for_a_host_port_is_told_which() {
     folder.write("nodes.yaml", &node("a", "{}"));
     let stranger = "apiVersion: v1\nkind: Pod\nmetadata: {name: s}\nspec: {nodeName: a, containers: [{name: c, ports: [{containerPort: 1, hostPort: 80}]}]}\n";
     folder.write("pods.yaml", stranger);
-    let done = folder.run(&[
-        "plan",
-        "-f",
-        "batch.yaml",
-        "--nodes",
-        "nodes.yaml",
-        "--pods",
-        "pods.yaml",
-        "-o",
-        "json",
-    ]);
+    let done = folder.plan(&["--pods", "pods.yaml", "-o", "json"]);
     let unplaced = &done.json()["unplaced"][0];
     assert_eq!(unplaced["reason"], "WaitingForCapacity");
     assert_eq!(

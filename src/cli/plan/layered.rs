@@ -8,8 +8,8 @@ use super::Error;
 use super::settings::Settings;
 use crate::cli::manifest::Input;
 use crate::cluster::compile::{self, Request};
-use crate::decide::layers::{Layers, inherited};
-use crate::model::{Plan, Problem, Snapshot, Solution};
+use crate::decide::layers::{Layers, priorities};
+use crate::model::{Assignment, Mode, Plan, Problem, Snapshot, Solution};
 use crate::solver;
 use crate::verify;
 
@@ -21,12 +21,8 @@ impl<'a> Groups<'a> {
     pub fn of(input: &'a Input) -> Self {
         let mut groups: BTreeMap<Reverse<i32>, Vec<Request<'a>>> = BTreeMap::new();
         for manifest in &input.batches {
-            let classes = manifest.wire.spec.tasks.iter();
-            let own = classes.map(|task| {
-                let class = task.priority_class_name.as_deref();
-                input.priorities.of(class).unwrap_or(0)
-            });
-            let priorities = inherited(&manifest.batch, &own.collect::<Vec<_>>());
+            let tasks = &manifest.wire.spec.tasks;
+            let priorities = priorities(tasks, &manifest.batch, &input.priorities);
             for (task, (meant, priority)) in manifest.batch.tasks.iter().zip(priorities).enumerate()
             {
                 groups.entry(Reverse(priority)).or_default().push(Request {
@@ -68,13 +64,13 @@ pub fn plan(
         let (solution, took) = search(&problem)?;
         check(&problem, &solution)?;
         layers.add(&problem, &solution);
-        merged.add(&problem, &solution);
+        merged.add(&problem, &solution.plan)?;
         elapsed += took;
         iterations += solution.iterations;
         found_by.get_or_insert(solution.found_by);
     }
-    let plan = merged.into_plan()?;
-    let solution = solver::judge(&whole, plan, settings.algorithm).ok_or_else(unreadable)?;
+    let solution =
+        solver::judge(&whole, merged.into_plan(), settings.algorithm).ok_or_else(unreadable)?;
     let solution = Solution {
         seed: settings.seed,
         iterations,
@@ -100,7 +96,7 @@ fn unreadable() -> Error {
 struct Merged<'p> {
     whole: &'p Problem,
     tasks: HashMap<(&'p str, &'p str), usize>,
-    plan: Option<Plan>,
+    plan: Plan,
 }
 
 impl<'p> Merged<'p> {
@@ -112,44 +108,42 @@ impl<'p> Merged<'p> {
         Self {
             whole,
             tasks: names.collect(),
-            plan: Some(Plan::default()),
+            plan: Plan::default(),
         }
     }
 
-    fn add(&mut self, problem: &Problem, solution: &Solution) {
-        for one in &solution.plan.assignments {
-            let task = &problem.tasks[one.task];
-            let name = (problem.batches[task.batch].key.as_str(), task.name.as_str());
-            let mode = &task.modes[one.mode];
-            let found = self.tasks.get(&name).and_then(|&index| {
-                let mut modes = self.whole.tasks[index].modes.iter();
-                let place = modes.position(|other| {
-                    (&other.flavor, other.pods, &other.requests)
-                        == (&mode.flavor, mode.pods, &mode.requests)
-                });
-                Some((index, place?))
+    /// Adds the plan of a group; `Err` where the whole problem has no such task or mode.
+    fn add(&mut self, problem: &Problem, plan: &Plan) -> Result<(), Error> {
+        for one in &plan.assignments {
+            let (task, mode) = self.find(problem, one).ok_or_else(unreadable)?;
+            self.plan.assignments.push(Assignment {
+                task,
+                mode,
+                ..one.clone()
             });
-            match (found, &mut self.plan) {
-                (Some((task, mode)), Some(plan)) => {
-                    plan.assignments.push(crate::model::Assignment {
-                        task,
-                        mode,
-                        ..one.clone()
-                    });
-                }
-                _ => self.plan = None,
-            }
         }
-        if let Some(plan) = &mut self.plan {
-            plan.unplaced.extend(solution.plan.unplaced.iter().cloned());
-        }
+        self.plan.unplaced.extend(plan.unplaced.iter().cloned());
+        Ok(())
     }
 
-    fn into_plan(self) -> Result<Plan, Error> {
-        let mut plan = self.plan.ok_or_else(unreadable)?;
-        plan.assignments.sort();
-        plan.unplaced.sort();
-        Ok(plan)
+    /// The task and mode of the whole problem that these are.
+    fn find(&self, problem: &Problem, one: &Assignment) -> Option<(usize, usize)> {
+        let task = &problem.tasks[one.task];
+        let name = (problem.batches[task.batch].key.as_str(), task.name.as_str());
+        let index = *self.tasks.get(&name)?;
+        let mode = &task.modes[one.mode];
+        let is_same = |other: &Mode| {
+            (&other.flavor, other.pods, &other.requests)
+                == (&mode.flavor, mode.pods, &mode.requests)
+        };
+        let mut modes = self.whole.tasks[index].modes.iter();
+        Some((index, modes.position(is_same)?))
+    }
+
+    fn into_plan(mut self) -> Plan {
+        self.plan.assignments.sort();
+        self.plan.unplaced.sort();
+        self.plan
     }
 }
 

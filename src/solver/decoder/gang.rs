@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::model::Millis;
 use crate::solver::instance::{Gang, Instance, ModeView, Packed, Part};
 
-use super::Latest;
+use super::places::Latest;
 use super::timeline::Timeline;
 
 /// Some pods of a gang on one node.

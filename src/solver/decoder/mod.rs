@@ -6,6 +6,7 @@
 pub(super) mod allowance;
 mod gang;
 pub(super) mod packing;
+mod places;
 pub(super) mod preference;
 pub(super) mod reversed;
 pub(super) mod sequences;
@@ -15,13 +16,13 @@ pub(super) mod timeline;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::model::{Millis, Near};
+use crate::model::Millis;
 
 use super::goals::Score;
-use super::instance::{Instance, ModeView, RunView, TaskView};
+use super::instance::{Instance, ModeView, TaskView};
 use super::schedule::{Recipe, Schedule};
 use allowance::{Allowance, afford};
-use gang::Pick;
+use places::{Latest, Picks, offer_all, soonest_end, strays};
 use preference::{Preference, Rank};
 use serial::Serial;
 use timeline::Timeline;
@@ -50,23 +51,6 @@ struct Place {
     mode: usize,
     start: Millis,
     picks: Picks,
-}
-
-enum Picks {
-    One { class: usize, node: usize },
-    Many(Vec<Pick>),
-}
-
-impl Picks {
-    /// (class, pods) of each node.
-    fn pods<'p>(&'p self, mode: &'p ModeView) -> impl Iterator<Item = (usize, u32)> + Clone + 'p {
-        let (one, many) = match self {
-            Picks::One { class, .. } => (Some((*class, 1)), [].as_slice()),
-            Picks::Many(picks) => (None, picks.as_slice()),
-        };
-        let of_pick = |pick: &Pick| (mode.runs[pick.run].class, pick.pods);
-        one.into_iter().chain(many.iter().map(of_pick))
-    }
 }
 
 impl<'a> Decoder<'a> {
@@ -263,21 +247,15 @@ impl<'a> Decoder<'a> {
         let mut least = Millis::MAX;
         let mut offer = |_, end: Millis, _, _| least = least.min(end);
         for mode in &task.modes {
-            let latest = Latest::of_all();
-            if mode.pods == 1 {
-                single_pods(&mut self.timelines, mode, from, latest, &mut offer);
-            } else {
-                let mut offer = |start, end, picks| offer(start, end, 0.0, Picks::Many(picks));
-                let within = (from, latest);
-                gang::offer_all(
-                    self.instance,
-                    &mut self.timelines,
-                    mode,
-                    within,
-                    true,
-                    &mut offer,
-                );
-            }
+            let within = (from, Latest::of_all());
+            offer_all(
+                self.instance,
+                &mut self.timelines,
+                mode,
+                within,
+                true,
+                &mut offer,
+            );
         }
         least
     }
@@ -338,23 +316,15 @@ impl<'a> Decoder<'a> {
                     });
                 }
             };
-            if mode.pods == 1 {
-                single_pods(&mut self.timelines, mode, from, latest, &mut offer);
-            } else {
-                let mut offer = |start, end, picks: Vec<Pick>| {
-                    offer(start, end, picks.len() as f64, Picks::Many(picks));
-                };
-                let within = (from, latest);
-                let is_soonest = matches!(preference, Preference::EarliestEnd);
-                gang::offer_all(
-                    instance,
-                    &mut self.timelines,
-                    mode,
-                    within,
-                    is_soonest,
-                    &mut offer,
-                );
-            }
+            let is_soonest = matches!(preference, Preference::EarliestEnd);
+            offer_all(
+                instance,
+                &mut self.timelines,
+                mode,
+                (from, latest),
+                is_soonest,
+                &mut offer,
+            );
         }
         best
     }
@@ -396,89 +366,5 @@ impl<'a> Decoder<'a> {
                 self.schedule.place(copy, place.mode, (start, end), nodes);
             }
         }
-    }
-}
-
-/// Ends up to which places are looked for.
-#[derive(Clone, Copy)]
-struct Latest {
-    end: Millis,
-    /// Whether a place on one class ends the search for later ones on others.
-    is_moving: bool,
-}
-
-impl Latest {
-    fn of_all() -> Self {
-        Self {
-            end: Millis::MAX,
-            is_moving: true,
-        }
-    }
-
-    fn reached(&mut self, end: Millis) {
-        if self.is_moving {
-            self.end = self.end.min(end);
-        }
-    }
-}
-
-/// Whether pods stand less near each other than they rather would.
-fn strays(instance: &Instance, near: Near, mode: &ModeView, picks: &Picks) -> bool {
-    let Near::Rather(level) = near else {
-        return false;
-    };
-    let classes = picks.pods(mode).map(|(class, _)| class);
-    let nodes = classes.clone().count();
-    if level < instance.problem.levels.len() {
-        instance.spanned(nodes, classes) <= level
-    } else {
-        nodes > 1
-    }
-}
-
-/// No pod of the mode ends before this.
-fn soonest_end(timelines: &[Timeline], mode: &ModeView, from: Millis) -> Millis {
-    let end = |run: &RunView| {
-        timelines[run.class]
-            .soonest(run.group)
-            .max(from)
-            .saturating_add(run.duration)
-    };
-    mode.runs.iter().map(end).min().unwrap_or(Millis::MAX)
-}
-
-/// Offers the earliest place on each class. The runs are sorted by duration, so the search ends where even
-/// an immediate start would end too late.
-fn single_pods(
-    timelines: &mut [Timeline],
-    mode: &ModeView,
-    from: Millis,
-    mut latest: Latest,
-    offer: &mut impl FnMut(Millis, Millis, f64, Picks),
-) {
-    for run in &mode.runs {
-        let timeline = &mut timelines[run.class];
-        let until = latest.end.saturating_sub(run.duration);
-        if from > until {
-            break;
-        }
-        if timeline.soonest(run.group) > until {
-            continue;
-        }
-        let Some(spot) = timeline.earliest(run.group, &mode.request, run.duration, from, until)
-        else {
-            continue;
-        };
-        let end = spot.start.saturating_add(run.duration);
-        latest.reached(end);
-        offer(
-            spot.start,
-            end,
-            spot.leftover,
-            Picks::One {
-                class: run.class,
-                node: spot.node,
-            },
-        );
     }
 }

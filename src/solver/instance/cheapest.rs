@@ -14,16 +14,18 @@ pub(in crate::solver) fn pod_cost(run: &Run, duration: Millis) -> i64 {
     ceil_i64(&(&run.price * exact(duration))).unwrap_or(i64::MAX)
 }
 
+fn cost_on(mode: &Mode, run: &RunView, duration: Millis) -> i64 {
+    let run = mode.run_on(run.class);
+    run.map_or(i64::MAX, |run| pod_cost(run, duration))
+}
+
 /// The least cost of the mode, in millionths; of its runs and spreads only those that have it are kept.
 pub(in crate::solver) fn keep_cheapest(
     problem: &Problem,
     mode: &Mode,
     view: &mut ModeView,
 ) -> Option<i64> {
-    let cost = |run: &RunView, duration| {
-        let run = mode.run_on(run.class);
-        run.map_or(i64::MAX, |run| pod_cost(run, duration))
-    };
+    let cost = |run: &RunView, duration| cost_on(mode, run, duration);
     if view.pods == 1 {
         let least = view.runs.iter().map(|run| cost(run, run.duration)).min()?;
         view.runs.retain(|run| cost(run, run.duration) == least);
@@ -55,10 +57,7 @@ pub(in crate::solver) fn keep_cheapest(
 
 /// Beside each spread of a gang the cheapest one that lasts no longer: where time matters too, neither is always best.
 pub(in crate::solver) fn add_cheapest_spreads(problem: &Problem, mode: &Mode, view: &mut ModeView) {
-    let cost = |run: &RunView, duration| {
-        let run = mode.run_on(run.class);
-        run.map_or(i64::MAX, |run| pod_cost(run, duration))
-    };
+    let cost = |run: &RunView, duration| cost_on(mode, run, duration);
     let cheap = view
         .gangs
         .iter()

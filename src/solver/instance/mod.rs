@@ -2,6 +2,8 @@
 //! run a copy what the timelines need to find room quickly.
 
 pub(super) mod cheapest;
+mod groups;
+mod modes;
 mod network;
 pub(super) mod profile;
 pub(super) mod project;
@@ -11,20 +13,17 @@ mod spread;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use num_traits::ToPrimitive;
-
-use crate::model::{Exact, Goal, Millis, Mode, Near, NodeClass, PlannedTask, Problem, Run};
+use crate::model::{Goal, Millis, Mode, Near, NodeClass, Problem, Run};
 
 use super::bounds::earliest_ends;
 use super::decoder::timeline::Group;
-use cheapest::{add_cheapest_spreads, keep_cheapest};
-use profile::{Profile, Request};
+use groups::group_demands;
+use modes::usable_modes;
+pub(super) use modes::{ModeView, RunView};
+use profile::Profile;
 use project::Project;
 pub(super) use spread::{Gang, Packed, Part};
-use spread::{Spreads, above_hosts, domain_of};
-
-/// The most groups of demands that a class keeps keys for; beyond it near ones share a key.
-const MOST_GROUPS: usize = 32;
+use spread::{above_hosts, domain_of};
 
 /// A problem with everything derived from it that does not change while it is searched.
 pub(super) struct Instance<'a> {
@@ -86,84 +85,6 @@ impl TaskView {
     /// The least duration over all modes.
     pub fn least(&self) -> Millis {
         self.modes.iter().map(|mode| mode.least).min().unwrap_or(0)
-    }
-}
-
-/// A mode that fits somewhere.
-#[derive(Clone)]
-pub(super) struct ModeView {
-    /// Index into `PlannedTask::modes`.
-    pub index: usize,
-    pub pods: u32,
-    pub request: Request,
-    /// Where one pod runs, the fastest class first.
-    pub runs: Vec<RunView>,
-    /// How the pods of a gang may be spread; empty for a single pod.
-    pub gangs: Vec<Gang>,
-    /// How they all stand on one node, where the network matters.
-    pub packed: Option<Packed>,
-    /// The least duration on any set of nodes that holds all pods.
-    pub least: Millis,
-    /// What all pods use together, as the largest share of the pool's capacity over the resources.
-    pub share: f64,
-    /// `share` x `least`.
-    pub work: f64,
-    /// What a copy adds to a static goal.
-    pub value: i64,
-    /// What a copy uses up of each budget.
-    pub spends: Vec<i64>,
-    /// Whether no plan that places everything needs the mode; only looked at where there are budgets.
-    pub is_spare: bool,
-}
-
-/// A mode on one class.
-#[derive(Clone, Debug)]
-pub(super) struct RunView {
-    pub class: usize,
-    pub duration: Millis,
-    /// The same by the outermost level of the network that the pods span; empty where that makes no difference.
-    pub across: Vec<Millis>,
-    /// The shortest spread with a pod here; `None` where there is none.
-    pub least: Option<Millis>,
-    /// Pods that an otherwise unplanned node holds.
-    pub slots: u32,
-    /// Price of one pod, in millionths for each ms; only to compare places.
-    pub price: f64,
-    /// Index of the group of demands in the class's timeline.
-    pub group: usize,
-}
-
-impl ModeView {
-    /// Whether it takes its pods time to talk across the network.
-    pub fn talks(&self) -> bool {
-        self.runs.iter().any(|run| !run.across.is_empty())
-    }
-
-    /// The runs of each spread, the nearest first, and whether all pods are on one node.
-    pub fn scopes(&self) -> impl Iterator<Item = (Vec<usize>, bool)> + '_ {
-        let packed = self.packed.iter().map(|packed| {
-            let runs = packed.runs.iter().map(|packed| packed.run);
-            (runs.collect(), true)
-        });
-        let parts = self.gangs.iter().flat_map(|gang| &gang.parts);
-        packed.chain(parts.map(|part| (part.runs.clone(), false)))
-    }
-}
-
-impl RunView {
-    /// Pods of this duration that an otherwise unplanned node holds. What takes no time holds nothing, so that any number
-    /// of pods fits.
-    pub fn slots_for(&self, duration: Millis) -> u64 {
-        if duration > 0 {
-            self.slots.into()
-        } else {
-            u32::MAX.into()
-        }
-    }
-
-    /// The duration of a pod of a gang that spans this level; beyond the levels, of one that spans none.
-    pub fn lasting(&self, level: usize) -> Millis {
-        self.across.get(level).copied().unwrap_or(self.duration)
     }
 }
 
@@ -376,157 +297,4 @@ fn may_run_out_of_time(problem: &Problem) -> bool {
         .max()
         .unwrap_or(0);
     work.fold(i128::from(first.max(0)), i128::saturating_add) > i128::from(Millis::MAX)
-}
-
-/// The modes that have room for all their pods once nothing else runs, or only the cheapest of them.
-fn usable_modes(problem: &Problem, task: &PlannedTask, only_cheapest: bool) -> Vec<ModeView> {
-    let modes = &task.modes;
-    let usable = modes
-        .iter()
-        .enumerate()
-        .filter_map(|(index, mode)| read_mode(problem, task.near, index, mode));
-    if !only_cheapest {
-        let with_cheap_spreads = |mut view: ModeView| {
-            if problem.goal == Goal::Cost {
-                add_cheapest_spreads(problem, &modes[view.index], &mut view);
-            }
-            view
-        };
-        return usable.map(with_cheap_spreads).collect();
-    }
-    let mut least = None;
-    let mut cheapest = Vec::new();
-    for mut view in usable {
-        let Some(cost) = keep_cheapest(problem, &modes[view.index], &mut view) else {
-            continue;
-        };
-        if least.is_none_or(|least| cost < least) {
-            least = Some(cost);
-            cheapest.clear();
-        }
-        if Some(cost) == least {
-            cheapest.push(view);
-        }
-    }
-    cheapest
-}
-
-fn read_mode(problem: &Problem, near: Near, index: usize, mode: &Mode) -> Option<ModeView> {
-    let request = Request::new(&mode.demand);
-    let spends: Vec<i64> = (0..problem.budgets.len())
-        .map(|budget| mode.spends.get(budget).map_or(0, |amount| (*amount).max(0)))
-        .collect();
-    let mut each = spends.iter().zip(&problem.budgets);
-    if !problem.goal.is_static() && each.any(|(amount, most)| *amount > (*most).max(0)) {
-        return None;
-    }
-    let mut runs: Vec<RunView> = Vec::new();
-    for run in &mode.runs {
-        let class = &problem.classes[run.class];
-        let slots = request.slots(&class.free, u64::from(run.slots));
-        if slots > 0 && !class.nodes.is_empty() {
-            // What takes no time holds nothing, so that any number of pods fits.
-            let takes_time = run
-                .across
-                .iter()
-                .chain([&run.duration])
-                .any(|time| *time > 0);
-            let slots = if takes_time { slots } else { u64::MAX };
-            let slots = u32::try_from(slots).unwrap_or(u32::MAX);
-            runs.push(RunView {
-                class: run.class,
-                duration: run.duration.max(0),
-                across: run.across.iter().map(|time| (*time).max(0)).collect(),
-                least: None,
-                slots,
-                price: to_float(&run.price),
-                group: 0,
-            });
-        }
-    }
-    runs.sort_by_key(|run| (run.duration, run.class));
-    let Spreads { gangs, packed } = Spreads::of(problem, near, mode, &mut runs)?;
-    let least = runs.iter().filter_map(|run| run.least).min()?;
-    let (share, work) = (0.0, 0.0);
-    Some(ModeView {
-        index,
-        pods: mode.pods,
-        request,
-        runs,
-        gangs,
-        packed,
-        least,
-        share,
-        work,
-        value: mode.value,
-        spends,
-        is_spare: false,
-    })
-}
-
-fn to_float(price: &Exact) -> f64 {
-    price.to_f64().unwrap_or(f64::MAX)
-}
-
-/// Gives every run its group of demands, and returns the groups of each class.
-fn group_demands(tasks: &mut [TaskView], classes: usize) -> Vec<Vec<Group>> {
-    let mut demands: Vec<BTreeMap<Vec<i64>, (Millis, usize)>> = vec![BTreeMap::new(); classes];
-    for mode in tasks.iter().flat_map(|task| &task.modes) {
-        for run in &mode.runs {
-            let known = demands[run.class]
-                .entry(mode.request.need.clone())
-                .or_insert((run.duration, 0));
-            known.0 = known.0.min(run.duration);
-        }
-    }
-    for mode in tasks.iter().flat_map(|task| &task.modes) {
-        if let Some(packed) = &mode.packed {
-            for run in packed.runs.iter().map(|packed| &mode.runs[packed.run]) {
-                let known = demands[run.class]
-                    .entry(packed.request.need.clone())
-                    .or_insert((run.duration, 0));
-                known.0 = known.0.min(run.duration);
-            }
-        }
-    }
-    let groups = demands.iter_mut().map(form_groups).collect();
-    for mode in tasks.iter_mut().flat_map(|task| &mut task.modes) {
-        for run in &mut mode.runs {
-            run.group = demands[run.class]
-                .get(&mode.request.need)
-                .map_or(0, |(_, group)| *group);
-        }
-    }
-    for mode in tasks.iter_mut().flat_map(|task| &mut task.modes) {
-        if let Some(packed) = &mut mode.packed {
-            for own in &mut packed.runs {
-                own.group = demands[mode.runs[own.run].class]
-                    .get(&packed.request.need)
-                    .map_or(0, |(_, group)| *group);
-            }
-        }
-    }
-    groups
-}
-
-/// Demands in sorted order share a group with their neighbours where there are too many of them.
-fn form_groups(demands: &mut BTreeMap<Vec<i64>, (Millis, usize)>) -> Vec<Group> {
-    let members = demands.len().div_ceil(MOST_GROUPS).max(1);
-    let mut groups: Vec<Group> = Vec::new();
-    for (position, (need, (duration, group))) in demands.iter_mut().enumerate() {
-        *group = position / members;
-        match groups.get_mut(*group) {
-            None => groups.push(Group {
-                need: need.clone(),
-                duration: *duration,
-            }),
-            Some(shared) => {
-                shared.duration = shared.duration.min(*duration);
-                for (least, need) in shared.need.iter_mut().zip(need) {
-                    *least = (*least).min(*need);
-                }
-            }
-        }
-    }
-    groups
 }

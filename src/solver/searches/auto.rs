@@ -110,7 +110,7 @@ fn stages(search: &Search, size: &Size) -> &'static [Stage] {
 
 /// Branch and bound knows no deadlines, nor do plans that are made backwards in time.
 fn with_dues(search: &Search, size: &Size) -> &'static [Stage] {
-    let is_small = matches!(size, Size::Few | Size::Some);
+    let is_small = !matches!(size, Size::Many);
     match annealing::suits(search.instance) {
         true if is_small => &[
             (0.3, ruin_recreate::run),
