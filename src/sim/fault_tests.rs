@@ -20,17 +20,8 @@ const MINUTE: Millis = 60_000;
 /// Long enough for every backoff and every loss.
 const WEEK: Millis = 7 * 24 * 60 * MINUTE;
 
-/// What random batches are made of.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Tasks {
-    /// Single pods that wait for no other task.
-    Single,
-    /// Some tasks are gangs, and some wait for another one.
-    Tied,
-}
-
 /// Draws small worlds.
-pub(super) struct Dice(pub(super) ChaCha8Rng, pub(super) Tasks);
+pub(super) struct Dice(pub(super) ChaCha8Rng);
 
 impl Dice {
     fn number(&mut self, from: u32, to: u32) -> u32 {
@@ -76,10 +67,10 @@ impl Dice {
         let mut tasks: Vec<Value> = Vec::new();
         for index in 0..self.number(1, 3) {
             let mut task = self.task(index);
-            if self.1 == Tasks::Tied && self.happens(0.3) {
+            if self.happens(0.3) {
                 task["gang"] = json!({"workers": {"min": 2, "max": self.number(2, 3)}});
             }
-            if self.1 == Tasks::Tied && index > 0 && self.happens(0.3) {
+            if index > 0 && self.happens(0.3) {
                 task["dependsOn"] = json!([format!("t{}", index - 1)]);
             }
             tasks.push(task);
@@ -296,17 +287,7 @@ fn assert_all_well(test: &str, found: Vec<String>) {
 #[test]
 fn whatever_goes_wrong_every_batch_ends_and_no_rule_is_broken() {
     let found = seeds(SEEDS).into_par_iter().flat_map_iter(|seed| {
-        let mut dice = Dice(chance::generator(seed, "world", ""), Tasks::Single);
-        let faults = dice.faults();
-        wrong(seed, &mut dice.world(seed, faults)).1
-    });
-    assert_all_well("whatever_goes_wrong", found.collect());
-}
-
-#[test]
-fn whatever_goes_wrong_gangs_and_pipelines_end_too() {
-    let found = seeds(SEEDS).into_par_iter().flat_map_iter(|seed| {
-        let mut dice = Dice(chance::generator(seed, "world", ""), Tasks::Tied);
+        let mut dice = Dice(chance::generator(seed, "world", ""));
         let faults = dice.faults();
         wrong(seed, &mut dice.world(seed, faults)).1
     });
@@ -316,7 +297,7 @@ fn whatever_goes_wrong_gangs_and_pipelines_end_too() {
 #[test]
 fn without_faults_every_batch_ends() {
     let found = seeds(1000).into_par_iter().flat_map_iter(|seed| {
-        let mut dice = Dice(chance::generator(seed, "calm world", ""), Tasks::Tied);
+        let mut dice = Dice(chance::generator(seed, "calm world", ""));
         wrong(seed, &mut dice.world(seed, Faults::default())).1
     });
     assert_all_well("without_faults", found.collect());
@@ -337,7 +318,7 @@ fn a_kill_before_or_after_any_write_changes_nothing_that_matters() {
         let mut found = Vec::new();
         for (side, faults) in sides {
             for write in 1.. {
-                let mut dice = Dice(chance::generator(seed, "killed world", ""), Tasks::Tied);
+                let mut dice = Dice(chance::generator(seed, "killed world", ""));
                 let (ran, wrong) = wrong(seed, &mut dice.world(seed, faults(write)));
                 let told = wrong.into_iter();
                 found.extend(told.map(|what| format!("killed {side} write {write}, {what}")));

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::chance;
 use super::cluster::{Cluster, Meddle, id_of};
-use super::fault_tests::{Dice, Tasks, wrong};
+use super::fault_tests::{Dice, wrong};
 use super::faults::Faults;
 use crate::cluster::pod::{Pod, PodPhase};
 use crate::decide::{Action, DeletePod};
@@ -69,7 +69,7 @@ fn deletes_results(cluster: &Cluster, _: &Action) -> Vec<Action> {
 fn each_planted_error_is_told() {
     for (meddle, words) in PLANTED {
         let told = (0..50).any(|seed| {
-            let mut dice = Dice(chance::generator(seed, "world", ""), Tasks::Single);
+            let mut dice = Dice(chance::generator(seed, "world", ""));
             let mut cluster = dice.world(seed, Faults::default());
             cluster.meddle = Some(meddle);
             wrong(seed, &mut cluster)
