@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::modes;
 use crate::model::{
-    Fraction, Goal, Level, Millis, Near, Problem, Run, Snapshot, Task, Tier, Topology, Wish,
+    Fraction, Goal, Level, Millis, Near, Node, Problem, Run, Snapshot, Task, Tier, Topology, Wish,
 };
 
 /// The levels of the network, if some task has several pods.
@@ -59,11 +59,27 @@ pub(super) fn is_labelled(snapshot: &Snapshot, task: &Task, node: Option<usize>)
     let Near::Within(level) = near(task, &snapshot.topology) else {
         return true;
     };
-    let level = snapshot.topology.levels.get(level);
-    node.is_some_and(|node| {
-        let labels = &snapshot.nodes[node].labels;
-        level.is_none_or(|level| labels.contains_key(&level.label))
-    })
+    let domain = |node: usize| snapshot.topology.domain(level, &snapshot.nodes[node]);
+    node.and_then(domain).is_some()
+}
+
+/// How many pods have room together, as near each other as the task requires, on nodes that have room for so many each.
+pub(super) fn most_together<'n>(
+    task: &Task,
+    topology: &Topology,
+    slots: impl Iterator<Item = (&'n Node, u64)>,
+) -> u64 {
+    let Near::Within(level) = near(task, topology) else {
+        return slots.map(|(_, slots)| slots).fold(0, u64::saturating_add);
+    };
+    let mut rooms: BTreeMap<Vec<Option<&str>>, u64> = BTreeMap::new();
+    for (node, slots) in slots {
+        if let Some(domain) = topology.domain(level, node) {
+            let room = rooms.entry(domain).or_default();
+            *room = room.saturating_add(slots);
+        }
+    }
+    rooms.into_values().max().unwrap_or(0)
 }
 
 /// Whether so many pods have room on these runs, as near each other as they must stand.
@@ -116,16 +132,13 @@ pub(super) fn within<'a>(
     let Near::Within(index) = near(task, topology) else {
         return None;
     };
-    let level = topology.levels.get(index);
-    let numbers = level.and_then(|_| topology.domains(&snapshot.nodes).into_iter().nth(index));
-    let mut domains: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut domains: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for &node in nodes {
-        let labels = &snapshot.nodes[node].labels;
-        if level.is_none_or(|level| labels.contains_key(&level.label)) {
-            let domain = numbers.as_ref().map_or(node, |numbers| numbers[node]);
+        if let Some(domain) = topology.domain(index, &snapshot.nodes[node]) {
             domains.entry(domain).or_default().push(node);
         }
     }
+    let level = topology.levels.get(index);
     Some(Within {
         alias,
         label: level.map(|level| level.label.as_str()),

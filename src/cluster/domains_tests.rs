@@ -153,6 +153,20 @@ fn a_gang_that_no_rack_holds_is_told_so() {
         found.unplaceable[0].message,
         "must be within one rack, and none of 2 nodes has the label rack"
     );
+    let fix = |workers: i64| {
+        let found = problem(gang(workers, "rack"), &bare, Goal::Makespan);
+        let fix = found.unplaceable[0].fix.as_ref().expect("a fix");
+        fix.to_string()
+    };
+    assert_eq!(fix(2), "label n0 with rack=rack-1");
+    assert_eq!(
+        fix(3),
+        "label n0 with rack=rack-1 and label n1 with rack=rack-1"
+    );
+    assert_eq!(
+        fix(5),
+        "add 5 nodes in one new rack, each with 4 nvidia.com/gpu free that its rules admit"
+    );
 }
 
 #[test]

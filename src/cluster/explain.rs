@@ -38,7 +38,7 @@ fn unplaceable_way(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<
         let message = "the sum of its requests does not fit 64 bits".into();
         return (Reason::ExceedsCapacity, message, None);
     };
-    let admitted = admitted(snapshot, task);
+    let mut admitted = admitted(snapshot, task);
     if admitted.is_empty() {
         let fix = mend::of_rules(snapshot, task, smallest);
         return (
@@ -47,8 +47,21 @@ fn unplaceable_way(snapshot: &Snapshot, task: &Task) -> (Reason, String, Option<
             fix,
         );
     }
-    if let Some(within) = domains::within(snapshot, task, &admitted).filter(|_| smallest.pods > 1) {
-        return not_within(snapshot, task, smallest, &admitted, &within);
+    if let Some(within) = domains::within(snapshot, task, &admitted) {
+        if within.domains.is_empty() {
+            let message = format!(
+                "must be within one {}, and none of {} has the label {}",
+                within.alias,
+                nodes(admitted.len()),
+                within.label.unwrap_or_default()
+            );
+            let fix = mend::of_rules(snapshot, task, smallest);
+            return (Reason::NoMatchingNode, message, fix);
+        }
+        if smallest.pods > 1 {
+            return not_within(snapshot, task, smallest, &within);
+        }
+        admitted = within.domains.concat();
     }
     let usable: Vec<_> = admitted.iter().map(|at| snapshot.usable(*at)).collect();
     let usable: Vec<&Resources> = usable.iter().map(AsRef::as_ref).collect();
@@ -75,18 +88,9 @@ fn not_within(
     snapshot: &Snapshot,
     task: &Task,
     smallest: &modes::Size,
-    admitted: &[usize],
     within: &Within<'_>,
 ) -> (Reason, String, Option<Fix>) {
     let (alias, effective) = (within.alias, &smallest.effective);
-    if within.domains.is_empty() {
-        let message = format!(
-            "must be within one {alias}, and none of {} has the label {}",
-            nodes(admitted.len()),
-            within.label.unwrap_or_default()
-        );
-        return (Reason::NoMatchingNode, message, None);
-    }
     let room = |domain: &Vec<usize>, of: &dyn Fn(usize) -> u64| -> u64 {
         domain
             .iter()

@@ -6,9 +6,9 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::model::{
-    CPU, Estimate, Expression, MEMORY, Node, NodeSelectorTerm, Operator, PODS, Placement, PodShape,
-    Range, Resources, Scaling, Share, Snapshot, Taint, TaintEffect, Task, Together, Toleration,
-    Workers, exact,
+    CPU, Estimate, Expression, HOST, Level, MEMORY, Node, NodeSelectorTerm, Operator, PODS,
+    Placement, PodShape, Range, Resources, Scaling, Share, Snapshot, Taint, TaintEffect, Task,
+    Together, Toleration, Topology, Wish, Workers, exact,
 };
 
 /// How many cases a test tries, unless the environment says more.
@@ -95,6 +95,12 @@ pub(crate) fn snapshot(random: &mut ChaCha8Rng) -> Snapshot {
         snapshot.free.push(free);
         snapshot.holds.push(Vec::new());
     }
+    if random.random_bool(0.4) {
+        snapshot.topology = Arc::new(zones_and_racks());
+        for node in &mut snapshot.nodes {
+            label(Arc::make_mut(node), random);
+        }
+    }
     if random.random_bool(0.3) {
         let share = ["0.3", "0.5", "0.7", "0.99"][random.random_range(0..4)];
         snapshot.share = Share::parse(share).expect("a share");
@@ -103,6 +109,36 @@ pub(crate) fn snapshot(random: &mut ChaCha8Rng) -> Snapshot {
         }
     }
     snapshot
+}
+
+fn zones_and_racks() -> Topology {
+    let level = |alias: &str| Level {
+        alias: alias.into(),
+        label: alias.into(),
+        bandwidth: None,
+        latency: exact(0),
+    };
+    Topology {
+        levels: vec![level("zone"), level("rack")],
+    }
+}
+
+fn label(node: &mut Node, random: &mut ChaCha8Rng) {
+    for (key, chance) in [("zone", 0.7), ("rack", 0.25)] {
+        if random.random_bool(chance) {
+            let value = ["a", "b"][random.random_range(0..2)];
+            node.labels.insert(key.into(), value.into());
+        }
+    }
+}
+
+fn together(random: &mut ChaCha8Rng) -> Together {
+    let mut together = Together::default();
+    if random.random_bool(0.3) {
+        let alias = ["zone", "rack", HOST][random.random_range(0..3)];
+        together.wish = Wish::Required(alias.into());
+    }
+    together
 }
 
 fn placement(random: &mut ChaCha8Rng) -> Placement {
@@ -174,7 +210,7 @@ pub(crate) fn task(random: &mut ChaCha8Rng) -> Task {
         (first..=first + 2).collect()
     };
     Task {
-        together: Together::default(),
+        together: together(random),
         name: "t".into(),
         count: 1,
         weight: 1,

@@ -1,11 +1,14 @@
 //! The fewest rules between a task and nodes that must change so that it may run where there is room.
 
+use std::borrow::Cow;
+
+use super::domains;
 use super::modes::Size;
 use super::remedy::{add_nodes, slots};
 use crate::constraint::{self, Rejection};
 use crate::model::{
-    Expression, Fix, Mend, Node, Operator, PODS, Placement, Snapshot, Taint, Task, Toleration,
-    exact,
+    Expression, Fix, Mend, Near, Node, Operator, PODS, Placement, Snapshot, Taint, Task,
+    Toleration, Topology, exact,
 };
 
 /// Nodes that are looked at for the fewest rules to mend.
@@ -20,7 +23,7 @@ pub(super) fn of_rules(snapshot: &Snapshot, task: &Task, smallest: &Size) -> Opt
         .filter(has_room)
         .take(MOST_CANDIDATES);
     let mut mended: Vec<(Vec<Mend>, usize)> = candidates
-        .filter_map(|node| Some((mends(&task.placement, &snapshot.nodes[node])?, node)))
+        .filter_map(|node| Some((mends(snapshot, task, node)?, node)))
         .collect();
     mended.sort_by_key(|(mends, node)| (mends.len(), *node));
     let mut chosen: Vec<Mend> = Vec::new();
@@ -66,29 +69,34 @@ fn is_enough(snapshot: &Snapshot, task: &Task, smallest: &Size, mends: &[Mend]) 
     mends
         .iter()
         .for_each(|mend| mend_rules(mend, &mut placement));
-    let mut total = 0u64;
+    let mut rooms: Vec<(Cow<'_, Node>, u64)> = Vec::new();
     for (node, free) in snapshot.nodes.iter().zip(&snapshot.free) {
         let slots = slots(free, &smallest.effective);
         if slots == 0 {
             continue;
         }
-        let mut changed = None;
+        let mut mended = Cow::Borrowed(node.as_ref());
         for mend in mends.iter().filter(|mend| concerns(mend, &node.name)) {
-            mend_node(mend, changed.get_or_insert_with(|| Node::clone(node)));
+            mend_node(mend, mended.to_mut());
         }
-        if constraint::admits(&placement, changed.as_ref().unwrap_or(node)).is_ok() {
-            total = total.saturating_add(slots);
+        if constraint::admits(&placement, &mended).is_ok() {
+            rooms.push((mended, slots));
         }
     }
-    total >= u64::from(smallest.pods)
+    let rooms = rooms.iter().map(|(node, slots)| (node.as_ref(), *slots));
+    domains::most_together(task, &snapshot.topology, rooms) >= u64::from(smallest.pods)
 }
 
 /// What must change so that the node admits the task.
-fn mends(placement: &Placement, node: &Node) -> Option<Vec<Mend>> {
-    let (mut placement, mut node, mut mends) = (placement.clone(), node.clone(), Vec::new());
+fn mends(snapshot: &Snapshot, task: &Task, node: usize) -> Option<Vec<Mend>> {
+    let (mut placement, mut mends) = (task.placement.clone(), Vec::new());
+    let mut node = Node::clone(&snapshot.nodes[node]);
     while mends.len() < MOST_MENDS {
         let mend = match constraint::admits(&placement, &node) {
-            Ok(()) => return Some(mends),
+            Ok(()) => match unlabelled(&snapshot.topology, task, &node) {
+                None => return Some(mends),
+                Some(mend) => mend,
+            },
             Err(rejection) => mend_for(rejection, &node.name)?,
         };
         mend_rules(&mend, &mut placement);
@@ -96,6 +104,21 @@ fn mends(placement: &Placement, node: &Node) -> Option<Vec<Mend>> {
         mends.push(mend);
     }
     None
+}
+
+/// The label that a node lacks to be in a domain of the level that the task requires. Any value will do that all such
+/// nodes get.
+fn unlabelled(topology: &Topology, task: &Task, node: &Node) -> Option<Mend> {
+    let Near::Within(level) = domains::near(task, topology) else {
+        return None;
+    };
+    let of = topology.levels.get(level)?;
+    let label = || Mend::Label {
+        node: node.name.clone(),
+        key: of.label.clone(),
+        value: format!("{}-1", of.alias),
+    };
+    topology.domain(level, node).is_none().then(label)
 }
 
 fn mend_for(rejection: Rejection<'_>, node: &str) -> Option<Mend> {

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use super::domains;
 use super::mend::is_satisfiable;
 use super::modes::Size;
-use crate::model::{Fix, Resources, Snapshot, Task, host_port};
+use crate::model::{Fix, Near, Resources, Snapshot, Task, host_port};
 
 /// Distinct free rooms of nodes, with the number of nodes that have them.
 struct Rooms<'a>(BTreeMap<&'a Resources, u64>);
@@ -65,8 +66,7 @@ pub(super) fn of_room(
         .or_else(|| add_nodes(snapshot, task, smallest, fitting, false))
 }
 
-/// The same for pods that must be in one domain, which finds most room on these nodes. More nodes would help only if they
-/// were of that domain.
+/// The same for pods that must be in one domain, which finds most room on these nodes.
 pub(super) fn of_domain(
     snapshot: &Snapshot,
     task: &Task,
@@ -75,7 +75,8 @@ pub(super) fn of_domain(
 ) -> Option<Fix> {
     let rooms = Rooms::of(snapshot, nodes);
     match u32::try_from(rooms.slots(&smallest.effective)).unwrap_or(u32::MAX) {
-        0 => lower_one(task, smallest, &rooms),
+        0 => lower_one(task, smallest, &rooms)
+            .or_else(|| add_nodes(snapshot, task, smallest, 0, false)),
         pods => Some(Fix::FewerPods { pods }),
     }
 }
@@ -217,7 +218,7 @@ fn missing(room: &Resources, effective: &Resources) -> Option<Resources> {
         .collect()
 }
 
-/// Nodes that hold one pod each, for all pods that have no room yet.
+/// Nodes that hold one pod each, for all pods that have no room yet; or, where all must be on one node, a node for them.
 pub(super) fn add_nodes(
     snapshot: &Snapshot,
     task: &Task,
@@ -225,16 +226,35 @@ pub(super) fn add_nodes(
     fitting: u32,
     matching: bool,
 ) -> Option<Fix> {
-    let needed = smallest.effective.iter().filter(|(_, needed)| *needed > 0);
-    // Nodes have host ports without listing them, and those are not shared out.
-    let listed = |name: &str| !host_port::is_host_port(name);
-    let needed = needed.map(|(name, needed)| match listed(name) {
-        true => (name, snapshot.share.whole_of(needed)),
-        false => (name, needed),
+    let (level, pods) = match domains::near(task, &snapshot.topology) {
+        Near::Within(level) => (Some(level), smallest.pods),
+        _ => (None, smallest.pods.saturating_sub(fitting)),
+    };
+    let within = level.map(|level| {
+        snapshot
+            .topology
+            .levels
+            .get(level)
+            .filter(|it| !it.is_host())
     });
+    let (count, each) = match within {
+        Some(None) => (1, pods),
+        _ => (pods, 1),
+    };
+    let needed = smallest.effective.iter().filter(|(_, needed)| *needed > 0);
+    let room = needed.map(|(name, needed)| {
+        // Nodes have each host port once, without listing it, and those are not shared out.
+        if host_port::is_host_port(name) {
+            return (each == 1).then_some((name, needed));
+        }
+        let needed = needed.checked_mul(i64::from(each))?;
+        Some((name, snapshot.share.whole_of(needed)))
+    });
+    let room = room.collect::<Option<Resources>>()?;
     is_satisfiable(&task.placement).then(|| Fix::AddNodes {
-        count: smallest.pods.saturating_sub(fitting),
-        room: needed.collect(),
+        count,
+        room,
         matching,
+        within: within.flatten().map(|level| level.alias.clone()),
     })
 }

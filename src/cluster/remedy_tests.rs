@@ -45,7 +45,13 @@ fn applied((snapshot, task): &World, fix: &Fix) -> World {
             }
         }
         Fix::FewerPods { pods } => task.workers = Workers(vec![*pods]),
-        Fix::AddNodes { count, room, .. } => {
+        Fix::AddNodes {
+            count,
+            room,
+            within,
+            ..
+        } => {
+            let domain = within.iter().map(|alias| (alias.clone(), "new".into()));
             for index in 0..*count {
                 let pool = match &task.placement.required {
                     Some(terms) if terms[0].labels[0].operator == Operator::In => "b",
@@ -53,7 +59,10 @@ fn applied((snapshot, task): &World, fix: &Fix) -> World {
                 };
                 snapshot.nodes.push(Arc::new(Node {
                     name: format!("new-{index}"),
-                    labels: [("pool".into(), pool.into())].into(),
+                    labels: domain
+                        .clone()
+                        .chain([("pool".into(), pool.into())])
+                        .collect(),
                     taints: Vec::new(),
                     unschedulable: false,
                     ready: true,
@@ -133,11 +142,13 @@ fn smaller(fix: &Fix) -> Vec<Fix> {
             count,
             room,
             matching,
+            within,
         } => {
             let add = |count: u32, room: Resources| Fix::AddNodes {
                 count,
                 room,
                 matching: *matching,
+                within: within.clone(),
             };
             let mut all: Vec<Fix> = each(room, -1)
                 .into_iter()
@@ -200,6 +211,16 @@ fn a_fix_applied_gives_a_place_and_one_step_less_gives_none() {
         }
         fixes += 1;
         let kind = match fix {
+            Fix::AddNodes {
+                within: Some(_), ..
+            } => "add nodes in one domain",
+            Fix::Admit { mends }
+                if mends
+                    .iter()
+                    .any(|mend| matches!(mend, Mend::Label { key, .. } if key != "pool")) =>
+            {
+                "label a domain"
+            }
             Fix::Lower { to, .. } if to.iter().count() > 1 => "lower several",
             Fix::Lower { .. } => "lower",
             Fix::FewerPods { .. } => "fewer pods",
@@ -217,6 +238,8 @@ fn a_fix_applied_gives_a_place_and_one_step_less_gives_none() {
         "lower several",
         "fewer pods",
         "add nodes",
+        "add nodes in one domain",
+        "label a domain",
         "free",
         "admit",
     ] {

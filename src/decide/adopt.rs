@@ -173,6 +173,11 @@ impl Planned {
         }
         let last = self.ends.entry(uid.clone()).or_insert(end);
         *last = (*last).max(end);
+        // That the operator has just begun holds back only what could start at once.
+        let only_begun = |wait: &Wait| wait.reason == Reason::PlanPending;
+        if assignment.start > member.release && self.waits.get(&id).is_some_and(only_begun) {
+            self.waits.remove(&id);
+        }
         let wait = self.waits.entry(id).or_insert_with(|| Wait {
             reason: Reason::WaitingForCapacity,
             message: explain::waiting(

@@ -29,6 +29,8 @@ pub enum Fix {
         room: Resources,
         /// Whether a rule leaves no node so far, so that the new ones must match it.
         matching: bool,
+        /// What the operator calls the level of the network that all of them must be in one new domain of.
+        within: Option<String>,
     },
     /// Free so much more on a node.
     Free {
@@ -89,26 +91,22 @@ impl fmt::Display for Fix {
                 write!(out, "at most {} {fit}", count(u64::from(*pods), "such pod"))
             }
             Fix::AddNodes {
-                count: 1,
-                room,
-                matching,
-            } => write!(
-                out,
-                "add a node with {} free{}",
-                list(room),
-                rules(*matching)
-            ),
-            Fix::AddNodes {
                 count,
                 room,
                 matching,
+                within,
             } => {
-                let rules = rules(*matching);
-                write!(
-                    out,
-                    "add {count} nodes, each with {} free{rules}",
-                    list(room)
-                )
+                let (room, rules) = (list(room), rules(*matching));
+                let one = if *count == 1 { "a" } else { "one new" };
+                let within = within.as_ref().map(|alias| format!(" in {one} {alias}"));
+                let within = within.unwrap_or_default();
+                match count {
+                    1 => write!(out, "add a node{within} with {room} free{rules}"),
+                    _ => write!(
+                        out,
+                        "add {count} nodes{within}, each with {room} free{rules}"
+                    ),
+                }
             }
             Fix::Free { node, more } => write!(out, "free {} more on {node}", list(more)),
             Fix::Admit { mends } => {
@@ -203,10 +201,11 @@ mod tests {
     fn a_fix_is_one_line() {
         let gpu = |amount| -> Resources { [("nvidia.com/gpu", amount)].into_iter().collect() };
         let both: Resources = [(CPU, 1500), (MEMORY, 3 << 30)].into_iter().collect();
-        let add = |count, matching| Fix::AddNodes {
+        let add = |count, matching, within: Option<&str>| Fix::AddNodes {
             count,
             room: gpu(8),
             matching,
+            within: within.map(str::to_owned),
         };
         let taint = Taint {
             key: "gpu".into(),
@@ -235,10 +234,14 @@ mod tests {
                 Fix::FewerPods { pods: 3 },
                 "at most 3 such pods fit together",
             ),
-            (add(1, false), "add a node with 8 nvidia.com/gpu free"),
+            (add(1, false, None), "add a node with 8 nvidia.com/gpu free"),
             (
-                add(2, true),
+                add(2, true, None),
                 "add 2 nodes, each with 8 nvidia.com/gpu free that its rules admit",
+            ),
+            (
+                add(2, false, Some("rack")),
+                "add 2 nodes in one new rack, each with 8 nvidia.com/gpu free",
             ),
             (free, "free 2 nvidia.com/gpu more on n1"),
             (

@@ -106,18 +106,31 @@ impl Topology {
             if level.is_host() {
                 return (0..nodes.len()).collect();
             }
-            let path = |node: &'_ Arc<Node>| -> Vec<Option<String>> {
-                let levels = self.levels[..=index].iter();
-                levels
-                    .map(|level| node.labels.get(&level.label).cloned())
-                    .collect()
-            };
-            let paths: Vec<_> = nodes.iter().map(path).collect();
+            let paths: Vec<_> = nodes.iter().map(|node| self.path(index, node)).collect();
             let distinct: BTreeSet<_> = paths.iter().collect();
             let number: BTreeMap<_, usize> = distinct.into_iter().zip(0..).collect();
             paths.iter().map(|path| number[path]).collect()
         };
         self.levels.iter().enumerate().map(of_level).collect()
+    }
+
+    /// The domain of a node at a level; `None` for a node without the label of that level. What is inside of all levels
+    /// is the node itself.
+    pub fn domain<'n>(&self, level: usize, node: &'n Node) -> Option<Vec<Option<&'n str>>> {
+        match self.levels.get(level) {
+            Some(of) if !of.is_host() => {
+                let path = self.path(level, node);
+                path.last()?.is_some().then_some(path)
+            }
+            _ => Some(vec![Some(&node.name)]),
+        }
+    }
+
+    /// The values of the labels from the outermost level to this one.
+    fn path<'n>(&self, level: usize, node: &'n Node) -> Vec<Option<&'n str>> {
+        let labels = self.levels[..=level].iter();
+        let value = |level: &Level| node.labels.get(&level.label).map(String::as_str);
+        labels.map(value).collect()
     }
 }
 

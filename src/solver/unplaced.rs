@@ -1,6 +1,6 @@
 //! Why copies have no place, in words and numbers.
 
-use crate::model::{Fix, HOST, Near, Reason, Unplaced, quantity};
+use crate::model::{Fix, HOST, Near, Reason, Resources, Unplaced, quantity};
 
 use super::decoder::allowance;
 use super::instance::{Instance, ModeView, TaskView};
@@ -110,17 +110,23 @@ fn waiting(
         .collect();
     let message = lack(instance, mode, &nodes);
     if let (Near::Within(level), 2..) = (near, mode.pods) {
-        let alias = instance.problem.levels.get(level);
-        let alias = alias.map_or(HOST, |tier| tier.alias.as_str());
+        let tier = instance.problem.levels.get(level);
+        let alias = tier.map_or(HOST, |tier| tier.alias.as_str());
         let message = format!("{message}; all pods must be within one {alias}");
-        let pods = most_within(instance, near, mode, &nodes);
-        let fix = (pods > 0).then_some(Fix::FewerPods { pods });
+        let fix = match most_within(instance, near, mode, &nodes) {
+            0 if tier.is_none_or(|tier| tier.is_host) => {
+                add_nodes(instance, mode, (1, mode.pods), None)
+            }
+            0 => add_nodes(instance, mode, (mode.pods, 1), Some(alias.to_owned())),
+            pods => Some(Fix::FewerPods { pods }),
+        };
         return (Reason::WaitingForCapacity, message, fix);
     }
     let fix = if mode.pods == 1 {
         free_more(instance, mode, &nodes)
     } else {
-        Some(add_nodes(instance, mode, &nodes))
+        let missing = mode.pods.saturating_sub(most(mode, &nodes)).max(1);
+        add_nodes(instance, mode, (missing, 1), None)
     };
     (Reason::WaitingForCapacity, message, fix)
 }
@@ -188,30 +194,40 @@ fn missing(mode: &ModeView, free: &[i64]) -> impl Iterator<Item = (usize, Option
 
 /// How many pods have room as near each other as they must be.
 fn most_within(instance: &Instance, near: Near, mode: &ModeView, nodes: &[(usize, &[i64])]) -> u32 {
-    let slots = |free: &[i64]| mode.request.slots(free, u64::from(mode.pods));
-    let around = |&(first, _): &(usize, &[i64])| -> u64 {
+    let around = |&(first, _): &(usize, &[i64])| -> u32 {
         let near = nodes
             .iter()
             .filter(|(node, _)| instance.are_near(near, first, *node));
-        near.map(|(_, free)| slots(free)).sum()
+        most(mode, near)
     };
-    let most = nodes.iter().map(around).max().unwrap_or(0);
-    u32::try_from(most).unwrap_or(u32::MAX)
+    nodes.iter().map(around).max().unwrap_or(0)
 }
 
-/// A node for each pod of a gang that has no room beside the others.
-fn add_nodes(instance: &Instance, mode: &ModeView, nodes: &[(usize, &[i64])]) -> Fix {
-    let slots = nodes
-        .iter()
-        .map(|(_, free)| mode.request.slots(free, u64::from(mode.pods)));
-    let fitting = u32::try_from(slots.sum::<u64>()).unwrap_or(u32::MAX);
-    Fix::AddNodes {
-        count: mode.pods.saturating_sub(fitting).max(1),
-        room: needed(mode)
-            .map(|(resource, usage)| (instance.problem.resources[resource].clone(), usage))
-            .collect(),
+/// How many pods have room on these nodes.
+fn most<'n>(mode: &ModeView, nodes: impl IntoIterator<Item = &'n (usize, &'n [i64])>) -> u32 {
+    let slots = |(_, free): &(usize, &[i64])| mode.request.slots(free, u64::from(mode.pods));
+    let all: u64 = nodes.into_iter().map(slots).sum();
+    u32::try_from(all).unwrap_or(u32::MAX)
+}
+
+/// So many nodes, each with room for so many pods; `None` where that is beyond 64 bits.
+fn add_nodes(
+    instance: &Instance,
+    mode: &ModeView,
+    (count, each): (u32, u32),
+    within: Option<String>,
+) -> Option<Fix> {
+    let name = |resource: usize| instance.problem.resources[resource].clone();
+    let room = needed(mode).map(|(resource, usage)| {
+        let amount = usage.checked_mul(i64::from(each))?;
+        Some((name(resource), amount))
+    });
+    Some(Fix::AddNodes {
+        count,
+        room: room.collect::<Option<Resources>>()?,
         matching: false,
-    }
+        within,
+    })
 }
 
 /// The resources that a pod uses, and how much.

@@ -14,6 +14,7 @@ use crate::tests;
 pub(crate) const TESTS: &[Test] = tests![
     the_chart_is_clean_and_renders_valid_objects,
     wrong_values_are_refused,
+    other_levels_make_other_pods,
     the_operator_lives_with_the_rights_of_the_chart,
 ];
 
@@ -88,6 +89,29 @@ async fn the_chart_is_clean_and_renders_valid_objects(sandbox: Sandbox) -> Resul
         )
         .await?;
     ensure!(!typo.success, "a typo is found");
+    Ok(())
+}
+
+/// The operator reads its levels at its start: what changes them must start it again.
+async fn other_levels_make_other_pods(sandbox: Sandbox) -> Result<()> {
+    let mut pods: Vec<Value> = Vec::new();
+    for bandwidth in ["10G", "25G", "25G"] {
+        let levels = json!([{"nodeLabel": "rack", "alias": "rack", "bandwidth": bandwidth}]);
+        let levels = format!("topology.levels={levels}");
+        let template = [
+            "template",
+            "name",
+            CHART,
+            "--show-only",
+            "templates/deployment.yaml",
+            "--set-json",
+            &levels,
+        ];
+        let rendered = sandbox.cluster.run("helm", &template, "").await?.ok()?;
+        let deployment: Value = serde_saphyr::from_str(&rendered)?;
+        pods.push(deployment["spec"]["template"].clone());
+    }
+    ensure!(pods[0] != pods[1] && pods[1] == pods[2], "{pods:?}");
     Ok(())
 }
 

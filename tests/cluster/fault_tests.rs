@@ -87,7 +87,8 @@ async fn an_operator_with_nothing_to_do_writes_nothing(sandbox: Sandbox) -> Resu
     lane.operator.kill()?;
     lane.start_again()?;
     lane.operator.ready().await?;
-    tokio::time::sleep(seconds(5)).await;
+    // The new operator waits 10 s for what the old one may have asked for.
+    tokio::time::sleep(seconds(15)).await;
     let (after, newest) = checker.writes(&lane.sandbox.namespace)?;
     let is_new_plan = newest[0].starts_with("patch taskbatches/status");
     ensure!(

@@ -72,6 +72,11 @@ fn with_nodes(problem: &Problem, count: u32, free: Vec<i64>, of: Option<usize>) 
     if of.is_none() {
         let names = nodes.iter().map(|node| format!("new-{node}"));
         problem.nodes.extend(names);
+        for tier in &mut problem.levels {
+            let new = tier.domains.iter().max().map_or(0, |last| last + 1);
+            let numbers = (0..nodes.len()).map(|at| if tier.is_host { new + at } else { new });
+            tier.domains.extend(numbers);
+        }
     }
     let mut like: Option<usize> = None;
     for (at, known) in problem.classes.iter_mut().enumerate() {
@@ -134,11 +139,13 @@ fn smaller(fix: &Fix) -> Vec<Fix> {
             count,
             room,
             matching,
+            within,
         } => {
             let add = |count: u32, room: Resources| Fix::AddNodes {
                 count,
                 room,
                 matching: *matching,
+                within: within.clone(),
             };
             let rooms = each(room).into_iter().map(|room| add(*count, room));
             rooms.chain([add(count - 1, room.clone())]).collect()
