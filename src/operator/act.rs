@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::caches::Caches;
-use super::call::{Answer, Content, send};
+use super::call::{Answer, Content, Failure, send};
 use super::kept::Delivered;
 use super::lease::Freshness;
 use crate::api::{SCHEDULING_GATE, annotation};
@@ -174,7 +174,7 @@ impl Writer<'_> {
 
     /// Writes our revision on a pod of an earlier leader, which gives it another version. `Err`: it may still have the
     /// old one. A pod that is gone or changes meanwhile is seen again.
-    pub async fn take_over(&self, pod: &Pod) -> Result<(), String> {
+    pub async fn take_over(&self, pod: &Pod) -> Result<(), Failure> {
         let path = format!("{}/{}", pods(&pod.namespace), pod.name);
         let patch = json!({"metadata": {
             "uid": pod.uid,
@@ -191,8 +191,7 @@ impl Writer<'_> {
                     .ledger(|ledger| ledger.absent(key, uid, Timestamp::now()));
                 Ok(())
             }
-            Answer::Conflict(status) => Err(status.message),
-            Answer::Refused(why) | Answer::Unclear { why, .. } => Err(why),
+            other => Err(other.failure()),
         }
     }
 

@@ -40,6 +40,30 @@ pub enum Answer {
     },
 }
 
+/// Why a call did not do what it was to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct Failure {
+    /// What happened.
+    pub why: String,
+    /// How long to wait before asking again.
+    pub retry_after: Duration,
+}
+
+impl Answer {
+    /// For whoever needed another answer than this.
+    pub fn failure(self) -> Failure {
+        let (why, retry_after) = match self {
+            Answer::Accepted(_) => ("the answer cannot be read".into(), SETTLE),
+            Answer::Missing => ("there is no such object".into(), SETTLE),
+            Answer::Conflict(status) => (status.message, SETTLE),
+            Answer::Refused(why) => (why, SETTLE),
+            Answer::Unclear { retry_after, why } => (why, retry_after),
+        };
+        Failure { why, retry_after }
+    }
+}
+
 /// A body to send.
 pub struct Content {
     /// Its media type.

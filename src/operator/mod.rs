@@ -199,9 +199,10 @@ async fn rounds(mut live: Live, mut memory: Memory) {
             Err(Unseen::Stopped) => return,
             Err(error) => {
                 live.metrics.round(false);
-                warn!(%error, again = ?backoff, "the cluster cannot be seen");
+                let again = backoff.max(error.retry_after());
+                warn!(%error, ?again, "the cluster cannot be seen");
                 tokio::select! {
-                    () = sleep(backoff) => {}
+                    () = sleep(again) => {}
                     () = live.stop.cancelled() => return,
                 }
                 backoff = (backoff * 2).min(BACKOFF.1);

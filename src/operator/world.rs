@@ -14,7 +14,7 @@ use tracing::{debug, error, info, warn};
 
 use super::act::{Writer, pods};
 use super::caches::{Blind, Caches, Unreadable};
-use super::call::{Answer, send};
+use super::call::{Answer, Failure, send};
 use super::health::Health;
 use super::kept::Delivered;
 use super::lease::Freshness;
@@ -48,19 +48,28 @@ pub enum Unseen {
     #[error(transparent)]
     Blind(#[from] Blind),
     /// What became of an earlier write cannot be found out.
-    #[error("the pod {namespace}/{name} cannot be looked up: {why}", namespace = .key.0, name = .key.1)]
+    #[error("the pod {namespace}/{name} cannot be looked up: {failure}", namespace = .key.0, name = .key.1)]
     Unsettled {
         /// The pod.
         key: Key,
         /// Why not.
-        why: String,
+        failure: Failure,
     },
     /// A pod that an earlier leader left cannot be made ours.
-    #[error("a pod of an earlier leader cannot be taken over: {why}")]
-    NotTakenOver {
-        /// Why not.
-        why: String,
-    },
+    #[error("a pod of an earlier leader cannot be taken over: {0}")]
+    NotTakenOver(Failure),
+}
+
+impl Unseen {
+    /// How long the API server wants us to wait before the next round.
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Unseen::Stopped | Unseen::Blind(_) => Duration::ZERO,
+            Unseen::Unsettled { failure, .. } | Unseen::NotTakenOver(failure) => {
+                failure.retry_after
+            }
+        }
+    }
 }
 
 /// A real cluster.
@@ -210,13 +219,10 @@ impl Live {
         let writer = self.writer();
         let writes: Vec<_> = pods.iter().map(|pod| writer.take_over(pod)).collect();
         let writes = stream::iter(writes).buffer_unordered(LOOKUPS);
-        match writes
-            .collect::<Vec<_>>()
-            .await
-            .into_iter()
-            .find_map(Result::err)
-        {
-            Some(why) => Err(Unseen::NotTakenOver { why }),
+        let done: Vec<_> = writes.collect().await;
+        let failures = done.into_iter().filter_map(Result::err);
+        match failures.max_by_key(|failure| failure.retry_after) {
+            Some(failure) => Err(Unseen::NotTakenOver(failure)),
             None => Ok(()),
         }
     }
@@ -244,25 +250,17 @@ impl Live {
     /// Asks the API server itself, which answers with nothing older than what was ever seen.
     async fn look_up(&self, key: Key) -> Result<(), Unseen> {
         let path = format!("{}/{}", pods(&key.0), key.1);
-        let found = match send(&self.client, "GET", &path, None).await {
-            Answer::Accepted(body) => match serde_json::from_slice::<Delivered<Pod>>(&body) {
-                Ok(pod) => pod.reading.kept,
-                Err(_) => {
-                    return Err(Unseen::Unsettled {
-                        key,
-                        why: "the answer is no pod".into(),
-                    });
-                }
-            },
-            Answer::Missing => None,
-            Answer::Conflict(status) => {
-                return Err(Unseen::Unsettled {
-                    key,
-                    why: status.message,
-                });
-            }
-            Answer::Refused(why) | Answer::Unclear { why, .. } => {
-                return Err(Unseen::Unsettled { key, why });
+        let answer = send(&self.client, "GET", &path, None).await;
+        let pod = match &answer {
+            Answer::Accepted(body) => serde_json::from_slice::<Delivered<Pod>>(body).ok(),
+            _ => None,
+        };
+        let found = match (answer, pod) {
+            (_, Some(pod)) => pod.reading.kept,
+            (Answer::Missing, _) => None,
+            (answer, _) => {
+                let failure = answer.failure();
+                return Err(Unseen::Unsettled { key, failure });
             }
         };
         let shown = self.caches.shown_pod(&key);
