@@ -97,7 +97,8 @@ impl Content {
 /// Sends one request. The client must not retry by itself, since that would hide what became of it.
 pub async fn send(client: &Client, method: &str, path: &str, content: Option<Content>) -> Answer {
     let limit = SERVER_LIMIT.as_secs();
-    let uri = format!("{path}?timeout={limit}s&fieldManager=taskbatch");
+    // Warnings of fields that the server does not know would be read by nobody.
+    let uri = format!("{path}?timeout={limit}s&fieldManager=taskbatch&fieldValidation=Ignore");
     let mut request = Request::builder().method(method).uri(uri);
     if let Some(content) = &content {
         request = request.header(header::CONTENT_TYPE, content.kind);
