@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use taskbatch::api::{Phase, TaskPhase};
 
@@ -21,19 +21,33 @@ const FIELDS: &str = "resources: {cpu: {min: 100m}, memory: {min: 24Mi}}\nestima
 /// Wants more than twice of that at once.
 const GREEDY: &str = "dd if=/dev/zero of=/dev/null bs=64M count=1";
 
+/// Where the end of a container overtakes the word that its memory ran out, the kubelet itself knows of an error only,
+/// and another container is tried.
 async fn a_container_that_is_killed_fails_as_out_of_memory(rig: Arc<Rig>) -> Result<()> {
-    let sandbox = rig.sandbox("killed").await?;
-    let batch = Manifest::new("").pod("work", FIELDS, &pod(&format!("exec {GREEDY}")));
-    sandbox.apply(&batch.yaml()).await?.ok()?;
-    let status = in_phase(&sandbox, "demo", Phase::Failed).await?;
-    let task = status.tasks.first().context("no task")?;
-    ensure!(
-        task.phase == TaskPhase::Failed
-            && task.reason.as_deref() == Some("OutOfMemory")
-            && task.exit_code == Some(137),
-        "{task:#?}"
-    );
-    Ok(())
+    for attempt in 0..5 {
+        let sandbox = rig.sandbox(&format!("killed-{attempt}")).await?;
+        let batch = Manifest::new("").pod("work", FIELDS, &pod(&format!("exec {GREEDY}")));
+        sandbox.apply(&batch.yaml()).await?.ok()?;
+        let status = in_phase(&sandbox, "demo", Phase::Failed).await?;
+        let task = status.tasks.first().context("no task")?;
+        let pod = pods(&sandbox).await?.pop().context("no pod")?;
+        let is_known = terminated(&pod)?.reason.as_deref() == Some("OOMKilled");
+        let reason = if is_known {
+            "OutOfMemory"
+        } else {
+            "TaskFailed"
+        };
+        ensure!(
+            task.phase == TaskPhase::Failed
+                && task.reason.as_deref() == Some(reason)
+                && task.exit_code == Some(137),
+            "{task:#?}"
+        );
+        if is_known {
+            return Ok(());
+        }
+    }
+    bail!("the kubelet told of no container that it was out of memory")
 }
 
 async fn a_task_that_succeeds_says_that_a_part_of_it_was_killed(rig: Arc<Rig>) -> Result<()> {
