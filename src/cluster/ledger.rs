@@ -21,6 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub struct Ledger {
     entries: BTreeMap<Key, Entry>,
+    doubted: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -66,7 +67,14 @@ impl Ledger {
 
     /// What became of a write to this pod is not known.
     pub fn doubt(&mut self, key: Key, now: Timestamp) {
+        self.doubted = Some(now);
         self.put(key, Known::Doubtful, now);
+    }
+
+    /// When the last write was given up of which nobody knows what became: it may be carried out later, even where a
+    /// lookup has found nothing.
+    pub fn doubted(&self) -> Option<Timestamp> {
+        self.doubted
     }
 
     /// Forgets what is known beyond the watch.

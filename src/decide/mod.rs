@@ -36,6 +36,7 @@ use jiff::Timestamp;
 use crate::api::{Fault, Reason, TaskBatchStatus, TaskPhase};
 use crate::model::Topology;
 use crate::model::{Batch, Earlier};
+pub use attempt::LATE;
 use plan::Planned;
 use track::{State, Tracked};
 pub use world::{
@@ -210,6 +211,11 @@ impl Memory {
             topology,
             ..Self::default()
         }
+    }
+
+    /// Nothing that an earlier process asked for can still come.
+    pub fn inherit_nothing(&mut self) {
+        self.inherited = Some((HashSet::new(), Timestamp::MIN));
     }
 
     fn asked(&mut self, action: &Action) {

@@ -285,6 +285,12 @@ fn a_new_operator_waits_for_what_an_earlier_one_asked_for_where_no_pod_tells() {
         }
     };
     assert_eq!(waits(batch(), memory), None);
+    assert_eq!(waits(known.clone(), memory), None);
+    // After an earlier one that has ended long ago, nothing comes any more.
+    *memory = Memory::default();
+    assert!(waits(known.clone(), memory).is_some());
+    *memory = Memory::default();
+    memory.inherit_nothing();
     assert_eq!(waits(known, memory), None);
 }
 

@@ -48,7 +48,12 @@ pub enum Bid {
     /// There is no lease: create it.
     Create,
     /// Nobody leads any more: replace this record.
-    Replace(Record),
+    Replace {
+        /// What is there.
+        record: Record,
+        /// Whether whoever led before has ended long ago, so that no write of its can still come.
+        is_over: bool,
+    },
     /// Somebody leads: look again later.
     Wait,
 }
@@ -73,10 +78,13 @@ impl Candidate {
             _ => now,
         };
         self.seen = Some((read.clone(), changed));
-        let is_over = now.saturating_sub(changed) >= read.duration;
+        let is_over = read.holder.is_empty() || now.saturating_sub(changed) >= read.duration;
         // Our own name is that of our predecessor in the same place: a new start of the same container.
-        if read.holder.is_empty() || read.holder == self.identity || is_over {
-            Bid::Replace(read)
+        if is_over || read.holder == self.identity {
+            Bid::Replace {
+                record: read,
+                is_over,
+            }
         } else {
             Bid::Wait
         }
@@ -170,6 +178,10 @@ mod tests {
         }
     }
 
+    fn replace(record: Record, is_over: bool) -> Bid {
+        Bid::Replace { record, is_over }
+    }
+
     fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
     }
@@ -184,7 +196,7 @@ mod tests {
         assert_eq!(me.bid(None, seconds(0)), Bid::Create);
         assert_eq!(
             me.bid(Some(record("", "5")), seconds(1)),
-            Bid::Replace(record("", "5"))
+            replace(record("", "5"), true)
         );
     }
 
@@ -207,7 +219,10 @@ mod tests {
         dead.renewed = Some(wall(4_000_000_000));
         assert_eq!(me.bid(Some(dead.clone()), seconds(100)), Bid::Wait);
         assert_eq!(me.bid(Some(dead.clone()), seconds(114)), Bid::Wait);
-        assert_eq!(me.bid(Some(dead.clone()), seconds(115)), Bid::Replace(dead));
+        assert_eq!(
+            me.bid(Some(dead.clone()), seconds(115)),
+            replace(dead, true)
+        );
     }
 
     #[test]
@@ -215,7 +230,8 @@ mod tests {
         let mut me = Candidate::new("me");
         assert_eq!(
             me.bid(Some(record("me", "5")), seconds(0)),
-            Bid::Replace(record("me", "5"))
+            replace(record("me", "5"), false),
+            "but its writes may still come"
         );
     }
 

@@ -62,7 +62,7 @@ impl Lease {
         let mut leader = String::new();
         loop {
             match self.bid(&mut candidate).await {
-                Ok(Won::Lease(tenure)) => return Some(Term::begin(self, tenure)),
+                Ok(Won::Lease(tenure, alone)) => return Some(Term::begin(self, tenure, alone)),
                 Ok(Won::Nothing(holder)) => {
                     standing_by();
                     if holder != leader {
@@ -100,15 +100,18 @@ impl Lease {
             .as_ref()
             .map(|record| record.holder.clone())
             .unwrap_or_default();
-        let before = match candidate.bid(read, self.now()) {
+        let (before, alone) = match candidate.bid(read, self.now()) {
             Bid::Wait => return Ok(Won::Nothing(holder)),
-            Bid::Create => Record::default(),
-            Bid::Replace(record) => record,
+            Bid::Create => (Record::default(), false),
+            Bid::Replace { record, is_over } => (record, is_over),
         };
         let sent = self.now();
         let next = self.ours(&before, Timestamp::now());
         match self.write(&next).await {
-            Reply::Done(record) => Ok(Won::Lease(Tenure::new(&self.identity, record, sent))),
+            Reply::Done(record) => {
+                let tenure = Tenure::new(&self.identity, record, sent);
+                Ok(Won::Lease(tenure, alone))
+            }
             Reply::Absent if next.version.is_empty() => Err("the namespace does not exist".into()),
             Reply::Conflict | Reply::Absent => Ok(Won::Nothing(holder)),
             Reply::Unclear(why) => Err(why),
@@ -175,7 +178,8 @@ impl Lease {
 }
 
 enum Won {
-    Lease(Tenure),
+    /// The lease; and whether no earlier leader can still write.
+    Lease(Tenure, bool),
     /// Nothing; this one leads.
     Nothing(String),
 }
@@ -184,6 +188,7 @@ enum Won {
 pub struct Term {
     /// Resource version of the lease as we won it.
     version: String,
+    alone: bool,
     freshness: Freshness,
     lost: watch::Receiver<Option<String>>,
     end: CancellationToken,
@@ -234,7 +239,7 @@ impl Freshness {
 }
 
 impl Term {
-    fn begin(lease: Lease, tenure: Tenure) -> Self {
+    fn begin(lease: Lease, tenure: Tenure, alone: bool) -> Self {
         info!(lease = lease.name, identity = lease.identity, "leading");
         let freshness = Freshness {
             origin: lease.origin,
@@ -249,6 +254,7 @@ impl Term {
         let renewals = tokio::spawn(keep(lease, tenure, freshness.clone(), tell, end.clone()));
         Self {
             version,
+            alone,
             freshness,
             lost,
             end,
@@ -259,6 +265,11 @@ impl Term {
     /// Resource version of the lease as we won it: what the API server held before is not ours to act on.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Whether no write of an earlier leader can still come.
+    pub fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// Whether a write may begin; to be asked before each.
@@ -275,7 +286,7 @@ impl Term {
         }
     }
 
-    /// Gives the lease back, so that another replica can lead at once. Nothing of ours may be in flight.
+    /// Gives the lease back, so that another replica can lead at once. Nothing of ours may be in flight, nor come late.
     pub async fn release(self) {
         self.end.cancel();
         let Ok((lease, tenure)) = self.renewals.await else {

@@ -35,12 +35,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::decide::{self, Memory};
+use crate::decide::{self, LATE, Memory};
 use crate::model::{Share, Topology};
 use caches::Caches;
 use health::Health;
@@ -127,13 +128,16 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
         topology,
         ..
     } = &config;
-    let memory = Memory::of(topology.clone());
     let lease = Lease::new(clients.lease.clone(), lease_namespace, lease_name, identity);
     let standing_by = || health.is_ready_now();
     let Some(term) = lease.win(&stop, standing_by).await else {
         return Ok(());
     };
     metrics.leads(true);
+    let mut memory = Memory::of(topology.clone());
+    if term.is_alone() {
+        memory.inherit_nothing();
+    }
 
     // Only now: what a leader before us has written is in the lists that begin here.
     let caches = Caches::start(
@@ -166,7 +170,7 @@ async fn lead(
     term: Term,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
 ) -> Result<(), Error> {
-    let stop = live.stop.clone();
+    let (stop, caches) = (live.stop.clone(), live.caches.clone());
     // The pages end by themselves only when told to stop; then the loop decides when all is over.
     let broken = async {
         match served.await {
@@ -181,7 +185,14 @@ async fn lead(
         why = term.lost() => return Err(Error::Lost(why)),
         error = broken => return Err(error),
     }
-    term.release().await;
+    let doubted = caches.ledger(|ledger| ledger.doubted());
+    let may_come = |since: Timestamp| Timestamp::now().duration_since(since).unsigned_abs() < LATE;
+    if doubted.is_some_and(may_come) {
+        // Whoever leads next waits until the lease has run out; by then it has come, or never will.
+        info!("the lease is not released: a write may still be carried out");
+    } else {
+        term.release().await;
+    }
     Ok(())
 }
 
