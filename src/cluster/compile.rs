@@ -6,10 +6,11 @@ use rayon::prelude::*;
 
 use super::classes::{classify, slots};
 use super::domains::{can_tell, have_room, is_labelled, levels, near, rounded_up};
+use super::dominance::without_dominated;
 use super::{explain, modes, snapshot};
 use crate::model::{
     Batch, Exact, Fix, Fraction, Goal, Millis, Mode, Placement, PlannedBatch, PlannedTask, Problem,
-    Reason, Resources, Run, Snapshot, Task, Tier, Unplaced, exact,
+    Reason, Resources, Run, Snapshot, Task, Tier, Unplaced,
 };
 
 /// Copies of one task that want a place.
@@ -392,41 +393,4 @@ fn largest(snapshot: &Snapshot, resources: &[String]) -> BTreeMap<String, i64> {
         Some((name.clone(), amounts.max()?))
     };
     resources.iter().filter_map(most).collect()
-}
-
-/// Price of a pod of a gang that spans this level, in exact millionths.
-fn cost(run: &Run, level: usize) -> Exact {
-    &run.price * exact(run.lasting(level))
-}
-
-/// Drops each mode for which another one is at least as good in every respect, wherever it runs.
-fn without_dominated(modes: Vec<Mode>, goal: Goal) -> Vec<Mode> {
-    let at_least = |a: &Mode, b: &Mode| {
-        let value = if goal.is_maximised() {
-            a.value >= b.value
-        } else {
-            a.value <= b.value
-        };
-        value
-            && a.pods <= b.pods
-            && a.demand.iter().zip(&b.demand).all(|(a, b)| a <= b)
-            && b.runs.iter().all(|there| {
-                a.run_on(there.class).is_some_and(|here| {
-                    here.duration <= there.duration
-                        && here.cost <= there.cost
-                        && (0..there.across.len().max(here.across.len())).all(|level| {
-                            here.lasting(level) <= there.lasting(level)
-                                && cost(here, level) <= cost(there, level)
-                        })
-                })
-            })
-    };
-    let mut kept: Vec<Mode> = Vec::new();
-    for mode in modes {
-        if !kept.iter().any(|other| at_least(other, &mode)) {
-            kept.retain(|other| !at_least(&mode, other));
-            kept.push(mode);
-        }
-    }
-    kept
 }

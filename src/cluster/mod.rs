@@ -8,6 +8,7 @@ mod compile_tests;
 mod domains;
 #[cfg(test)]
 mod domains_tests;
+mod dominance;
 pub mod duration;
 pub mod explain;
 #[cfg(test)]
