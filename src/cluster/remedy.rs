@@ -226,20 +226,16 @@ pub(super) fn add_nodes(
     fitting: u32,
     matching: bool,
 ) -> Option<Fix> {
-    let (level, pods) = match domains::near(task, &snapshot.topology) {
-        Near::Within(level) => (Some(level), smallest.pods),
-        _ => (None, smallest.pods.saturating_sub(fitting)),
+    let above_hosts = |level: usize| {
+        let level = snapshot.topology.levels.get(level);
+        level.filter(|level| !level.is_host())
     };
-    let within = level.map(|level| {
-        snapshot
-            .topology
-            .levels
-            .get(level)
-            .filter(|it| !it.is_host())
-    });
-    let (count, each) = match within {
-        Some(None) => (1, pods),
-        _ => (pods, 1),
+    let (count, each, within) = match domains::near(task, &snapshot.topology) {
+        Near::Within(level) => match above_hosts(level) {
+            Some(level) => (smallest.pods, 1, Some(level.alias.clone())),
+            None => (1, smallest.pods, None),
+        },
+        _ => (smallest.pods.saturating_sub(fitting), 1, None),
     };
     let needed = smallest.effective.iter().filter(|(_, needed)| *needed > 0);
     let room = needed.map(|(name, needed)| {
@@ -255,6 +251,6 @@ pub(super) fn add_nodes(
         count,
         room,
         matching,
-        within: within.flatten().map(|level| level.alias.clone()),
+        within,
     })
 }

@@ -1,5 +1,6 @@
 //! Why copies have no place, in words and numbers.
 
+use crate::model::host_port::is_host_port;
 use crate::model::{Fix, HOST, Near, Reason, Resources, Unplaced, quantity};
 
 use super::decoder::allowance;
@@ -210,7 +211,8 @@ fn most<'n>(mode: &ModeView, nodes: impl IntoIterator<Item = &'n (usize, &'n [i6
     u32::try_from(all).unwrap_or(u32::MAX)
 }
 
-/// So many nodes, each with room for so many pods; `None` where that is beyond 64 bits.
+/// So many nodes, each with room for so many pods; `None` where that is beyond 64 bits, or where a host port, of which
+/// each node has one, keeps them apart.
 fn add_nodes(
     instance: &Instance,
     mode: &ModeView,
@@ -219,8 +221,9 @@ fn add_nodes(
 ) -> Option<Fix> {
     let name = |resource: usize| instance.problem.resources[resource].clone();
     let room = needed(mode).map(|(resource, usage)| {
+        let name = name(resource);
         let amount = usage.checked_mul(i64::from(each))?;
-        Some((name(resource), amount))
+        (each == 1 || !is_host_port(&name)).then_some((name, amount))
     });
     Some(Fix::AddNodes {
         count,
