@@ -247,7 +247,7 @@ pub(super) fn add_nodes(
         Some((name, snapshot.share.whole_of(needed)))
     });
     let room = room.collect::<Option<Resources>>()?;
-    is_satisfiable(&task.placement).then(|| Fix::AddNodes {
+    is_satisfiable(&task.placement).then_some(Fix::AddNodes {
         count,
         room,
         matching,
