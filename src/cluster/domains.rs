@@ -31,7 +31,7 @@ fn has_gangs(task: &Task) -> bool {
 
 /// Whether it matters to the task in which domains above the hosts its pods stand.
 pub(super) fn can_tell(task: &Task, goal: Goal, topology: &Topology) -> bool {
-    let is_above = |level: usize| topology.levels.get(level).is_some_and(|it| !it.is_host());
+    let is_above = |level: usize| topology.above_hosts(level).is_some();
     let by_wish = match near(task, topology) {
         Near::Anywhere => false,
         Near::Within(level) | Near::Rather(level) => is_above(level),

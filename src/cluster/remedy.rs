@@ -226,12 +226,8 @@ pub(super) fn add_nodes(
     fitting: u32,
     matching: bool,
 ) -> Option<Fix> {
-    let above_hosts = |level: usize| {
-        let level = snapshot.topology.levels.get(level);
-        level.filter(|level| !level.is_host())
-    };
     let (count, each, within) = match domains::near(task, &snapshot.topology) {
-        Near::Within(level) => match above_hosts(level) {
+        Near::Within(level) => match snapshot.topology.above_hosts(level) {
             Some(level) => (smallest.pods, 1, Some(level.alias.clone())),
             None => (1, smallest.pods, None),
         },

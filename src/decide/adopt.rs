@@ -173,18 +173,23 @@ impl Planned {
         }
         let last = self.ends.entry(uid.clone()).or_insert(end);
         *last = (*last).max(end);
-        // That the operator has just begun holds back only what could start at once.
-        let only_begun = |wait: &Wait| wait.reason == Reason::PlanPending;
-        if assignment.start > member.release && self.waits.get(&id).is_some_and(only_begun) {
-            self.waits.remove(&id);
-        }
-        let wait = self.waits.entry(id).or_insert_with(|| Wait {
-            reason: Reason::WaitingForCapacity,
-            message: explain::waiting(
-                answer.snapshot,
-                member.batch.tasks[member.task].in_flavor(mode.flavor.as_deref()),
-            ),
-            planned: None,
+        let wait = self.waits.entry(id).or_insert_with(|| {
+            let (reason, message) = if assignment.start == member.release {
+                // Nothing else has been told of it: see `outlast_predecessor`.
+                let message =
+                    "the operator has just begun; what was asked for before may still come";
+                (Reason::PlanPending, message.to_owned())
+            } else {
+                let task = &member.batch.tasks[member.task];
+                let way = task.in_flavor(mode.flavor.as_deref());
+                let message = explain::waiting(answer.snapshot, way);
+                (Reason::WaitingForCapacity, message)
+            };
+            Wait {
+                reason,
+                message,
+                planned: None,
+            }
         });
         wait.planned = Some((start, predicted));
     }

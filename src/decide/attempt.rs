@@ -56,7 +56,8 @@ pub fn judge(copy: &mut Copy, spec: &TaskSpec, now: Timestamp) {
 }
 
 /// Workers that are gone have left their names free, and so have those that another plan of the same attempt may have
-/// had more of: a create of theirs that comes late must not meet the next attempt. None was asked for once a pod of the attempt could be seen that is still there.
+/// had more of: a create of theirs that comes late must not meet the next attempt. None was asked for once a pod of the
+/// attempt could be seen that is still there.
 fn outlast_late_creates(copy: &mut Copy) {
     let free = copy.pods.iter().map(|pod| keeps_its_name_until(pod)).max();
     if let State::Waiting { not_before, .. } = &mut copy.state {

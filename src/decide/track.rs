@@ -273,13 +273,10 @@ impl Memory {
         };
         for copy in &mut tracked.copies {
             let is_unknown = copy.pods.is_empty() && copy.leftover.is_empty();
-            if let State::Waiting { not_before, cause } = &mut copy.state
+            if let State::Waiting { not_before, .. } = &mut copy.state
                 && is_unknown
             {
                 *not_before = Some(until);
-                let message =
-                    "the operator has just begun; what was asked for before may still come";
-                *cause = Some((Reason::PlanPending, message.into()));
             }
         }
     }

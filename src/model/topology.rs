@@ -117,13 +117,16 @@ impl Topology {
     /// The domain of a node at a level; `None` for a node without the label of that level. What is inside of all levels
     /// is the node itself.
     pub fn domain<'n>(&self, level: usize, node: &'n Node) -> Option<Vec<Option<&'n str>>> {
-        match self.levels.get(level) {
-            Some(of) if !of.is_host() => {
-                let path = self.path(level, node);
-                path.last()?.is_some().then_some(path)
-            }
-            _ => Some(vec![Some(&node.name)]),
+        if self.above_hosts(level).is_none() {
+            return Some(vec![Some(&node.name)]);
         }
+        let path = self.path(level, node);
+        path.last()?.is_some().then_some(path)
+    }
+
+    /// The level of this index, if its domains may hold more than one node.
+    pub fn above_hosts(&self, level: usize) -> Option<&Level> {
+        self.levels.get(level).filter(|level| !level.is_host())
     }
 
     /// The values of the labels from the outermost level to this one.

@@ -3,17 +3,17 @@
 //! An object that cannot be read must stall nothing: it is delivered all the same, with the trouble.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::DeserializeSeed;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::unmanaged::Fields;
 use crate::api::TaskBatch;
 use crate::cluster::binding::{self, Binder};
 use crate::cluster::ledger::Key;
@@ -264,49 +264,6 @@ impl<K> Delivered<K> {
     }
 }
 
-/// Reads JSON, and leaves out the managed fields of an object: often its longest part, and of no use here.
-#[derive(Clone, Copy)]
-enum Fields {
-    OfObject,
-    OfMetadata,
-}
-
-impl<'de> DeserializeSeed<'de> for Fields {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Fields {
-    type Value = Value;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let mut fields = Map::new();
-        while let Some(key) = from.next_key::<String>()? {
-            let value = match (self, key.as_str()) {
-                (Fields::OfObject, "metadata") => from.next_value_seed(Fields::OfMetadata)?,
-                (Fields::OfMetadata, "managedFields") => {
-                    from.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-                _ => from.next_value()?,
-            };
-            fields.insert(key, value);
-        }
-        Ok(Value::Object(fields))
-    }
-}
-
 impl<'de, K: Kept> Deserialize<'de> for Delivered<K> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let object = Fields::OfObject.deserialize(from)?;
@@ -406,20 +363,6 @@ mod tests {
         assert_eq!(pod("taskbatch", open.clone(), "tolerations"), None);
         assert_eq!(pod("default-scheduler", open, "fieldOfTomorrow"), None);
         assert_eq!(pod("taskbatch", json!("n1"), "fieldOfTomorrow"), None);
-    }
-
-    #[test]
-    fn managed_fields_are_left_out_and_nothing_else() {
-        let text = r#"{"metadata": {"name": "p", "managedFields": [{"manager": "m"}], "labels": {"managedFields": "x"}},
-            "managedFields": 1, "spec": {"managedFields": [2]}}"#;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let read = Fields::OfObject.deserialize(&mut json).expect("an object");
-        let mut wanted: Value = serde_json::from_str(text).expect("JSON");
-        wanted["metadata"]
-            .as_object_mut()
-            .expect("an object")
-            .remove("managedFields");
-        assert_eq!(read, wanted);
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod metrics;
 mod pace;
 mod report;
 mod store;
+mod unmanaged;
 mod watch;
 mod world;
 

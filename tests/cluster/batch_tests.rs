@@ -27,9 +27,6 @@ pub(crate) const TESTS: &[Test] = tests![
     a_batch_past_its_deadline_fails,
     pods_of_kube_scheduler_are_counted,
     two_batches_share_the_nodes,
-    stages_run_one_after_the_other,
-    stages_that_wait_for_each_other_in_a_circle_are_named,
-    a_gang_starts_as_a_whole,
 ];
 
 const SEED_CASE: &str = include_str!("../../examples/seed-case.yaml");
@@ -425,78 +422,5 @@ async fn two_batches_share_the_nodes(sandbox: Sandbox) -> Result<()> {
         .ok()?;
     in_phase(&sandbox, "demo", Phase::Complete).await?;
     in_phase(&sandbox, "other", Phase::Complete).await?;
-    Ok(())
-}
-
-async fn stages_run_one_after_the_other(sandbox: Sandbox) -> Result<()> {
-    sandbox.node("n").create().await?;
-    let _operator = operator(&sandbox).await?;
-    let batch = Manifest::new("")
-        .task("evaluate", "dependsOn: [train]", &[("run-for", "1s")])
-        .task("train", "count: 2", &[("run-for", "2s")]);
-    sandbox.apply(&batch.yaml()).await?.ok()?;
-    with_reason(&sandbox, "evaluate", "WaitingForDependency").await?;
-    in_phase(&sandbox, "demo", Phase::Complete).await?;
-    let pods = sandbox.pods();
-    let first = pods
-        .get("demo-evaluate-0-0")
-        .await?
-        .metadata
-        .creation_timestamp;
-    for copy in 0..2 {
-        let train = pods.get(&format!("demo-train-{copy}-0")).await?;
-        let ended = train.status.and_then(|status| {
-            status.container_statuses?[0]
-                .state
-                .clone()?
-                .terminated?
-                .finished_at
-        });
-        ensure!(
-            ended.is_some() && ended <= first,
-            "training ended {ended:?}, evaluation began {first:?}"
-        );
-    }
-    Ok(())
-}
-
-async fn stages_that_wait_for_each_other_in_a_circle_are_named(sandbox: Sandbox) -> Result<()> {
-    let _operator = operator(&sandbox).await?;
-    let batch = Manifest::new("")
-        .task("outside", "dependsOn: [a]", &[])
-        .task("a", "dependsOn: [b]", &[])
-        .task("b", "dependsOn: [outside-too, c]", &[])
-        .task("outside-too", "", &[])
-        .task("c", "dependsOn: [a]", &[]);
-    sandbox.apply(&batch.yaml()).await?.ok()?;
-    let rejected = in_phase(&sandbox, "demo", Phase::Rejected).await?;
-    let mut conditions = rejected.conditions.iter();
-    let accepted = conditions.find(|one| one.type_ == "Accepted");
-    let accepted = accepted.context("no condition")?;
-    ensure!(accepted.status == "False" && accepted.reason == "InvalidSpec");
-    let words = "dependsOn goes in a circle: a -> b -> c -> a";
-    ensure!(accepted.message.contains(words), "{accepted:?}");
-    no_pods(&sandbox).await
-}
-
-async fn a_gang_starts_as_a_whole(sandbox: Sandbox) -> Result<()> {
-    sandbox.node("a").cpu("2").create().await?;
-    sandbox.node("b").cpu("2").create().await?;
-    let _operator = operator(&sandbox).await?;
-    let gang = "count: 2\nresources: {cpu: {min: 2}}\ngang: {workers: {min: 2}}";
-    let batch = Manifest::new("").task("train", gang, &[("run-for", "2s")]);
-    sandbox.apply(&batch.yaml()).await?.ok()?;
-    eventually(seconds(30), async || {
-        let pods = seen(&sandbox).await?;
-        let running = pods.iter().filter(|pod| pod.phase == "Running").count();
-        ensure!(running == 2, "{pods:?}");
-        ensure!(
-            pods.iter().all(|pod| pod.copy == pods[0].copy),
-            "one gang at a time: {pods:?}"
-        );
-        Ok(())
-    })
-    .await?;
-    in_phase(&sandbox, "demo", Phase::Complete).await?;
     Ok(())
 }

@@ -12,11 +12,12 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 use taskbatch::api::{Phase, label};
 
-use crate::batch::{Manifest, batches, in_phase, no_pods, operator, with_reason};
+use crate::batch::{Manifest, batches, in_phase, no_pods, operator, seen, with_reason};
 use crate::harness::{Sandbox, Test, audit, capture, eventually, seconds, source};
 use crate::tests;
 
 pub(crate) const TESTS: &[Test] = tests![
+    a_gang_starts_as_a_whole,
     the_workers_of_each_framework_add_up,
     the_service_of_a_batch_goes_with_it,
     a_service_of_a_stranger_is_left_alone,
@@ -25,6 +26,28 @@ pub(crate) const TESTS: &[Test] = tests![
 
 const FRAMEWORKS: [&str; 4] = ["Generic", "Torch", "Jax", "TensorFlow"];
 const WORKERS: usize = 3;
+
+async fn a_gang_starts_as_a_whole(sandbox: Sandbox) -> Result<()> {
+    sandbox.node("a").cpu("2").create().await?;
+    sandbox.node("b").cpu("2").create().await?;
+    let _operator = operator(&sandbox).await?;
+    let gang = "count: 2\nresources: {cpu: {min: 2}}\ngang: {workers: {min: 2}}";
+    let batch = Manifest::new("").task("train", gang, &[("run-for", "2s")]);
+    sandbox.apply(&batch.yaml()).await?.ok()?;
+    eventually(seconds(30), async || {
+        let pods = seen(&sandbox).await?;
+        let running = pods.iter().filter(|pod| pod.phase == "Running").count();
+        ensure!(running == 2, "{pods:?}");
+        ensure!(
+            pods.iter().all(|pod| pod.copy == pods[0].copy),
+            "one gang at a time: {pods:?}"
+        );
+        Ok(())
+    })
+    .await?;
+    in_phase(&sandbox, "demo", Phase::Complete).await?;
+    Ok(())
+}
 
 /// Where `TASKBATCH_PYTHON` names a Python that has JAX or PyTorch, the workers of those are real.
 async fn the_workers_of_each_framework_add_up(sandbox: Sandbox) -> Result<()> {

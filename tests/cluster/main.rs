@@ -20,6 +20,7 @@ mod harness;
 mod harness_tests;
 mod kubelet_tests;
 mod lane;
+mod pipeline_tests;
 mod planted_tests;
 mod refusal_tests;
 mod returned_tests;
@@ -55,6 +56,7 @@ fn main() -> anyhow::Result<ExitCode> {
         gang_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
+        pipeline_tests::TESTS,
         planted_tests::TESTS,
         refusal_tests::TESTS,
         returned_tests::TESTS,

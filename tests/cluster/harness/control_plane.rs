@@ -17,6 +17,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use super::access::{self, Access};
+use super::flags;
 use super::node::NodeBuilder;
 use super::process::{Process, Usage};
 use super::tools::{self, Captured, Tools};
@@ -85,24 +86,24 @@ impl ControlPlane {
             folder: &folder,
             parts: Vec::new(),
         };
-        launch.start("etcd", &etcd_flags(&folder, etcd, peer))?;
+        launch.start("etcd", &flags::etcd(&folder, etcd, peer))?;
         launch
             .ready(&format!("http://127.0.0.1:{etcd}/health"))
             .await?;
         launch.start(
             "kube-apiserver",
-            &api_server_flags(&folder, etcd, api, purpose),
+            &flags::api_server(&folder, etcd, api, purpose),
         )?;
         launch.ready(&format!("{server}/readyz")).await?;
         let client = access::client(&access.kubeconfig("admin")).await?;
 
         launch.start(
             "kube-controller-manager",
-            &controller_manager_flags(&access, &folder, manager, purpose),
+            &flags::controller_manager(&access, &folder, manager, purpose),
         )?;
-        launch.start("kube-scheduler", &scheduler_flags(&access, scheduler))?;
+        launch.start("kube-scheduler", &flags::scheduler(&access, scheduler))?;
         if purpose == Purpose::Tests {
-            launch.start("kwok", &kwok_flags(&access, kwok))?;
+            launch.start("kwok", &flags::kwok(&access, kwok))?;
         }
         if setup.crds {
             apply_crds(&client).await?;
@@ -339,128 +340,6 @@ fn fresh_folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn flags<const N: usize>(pairs: [(&str, String); N]) -> Vec<String> {
-    pairs
-        .map(|(flag, value)| format!("--{flag}={value}"))
-        .into()
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
-}
-
-fn etcd_flags(folder: &Path, client: u16, peer: u16) -> Vec<String> {
-    let (client, peer) = (
-        format!("http://127.0.0.1:{client}"),
-        format!("http://127.0.0.1:{peer}"),
-    );
-    flags([
-        ("data-dir", shown(&folder.join("etcd"))),
-        ("listen-client-urls", client.clone()),
-        ("advertise-client-urls", client),
-        ("listen-peer-urls", peer.clone()),
-        ("initial-advertise-peer-urls", peer.clone()),
-        ("initial-cluster", format!("default={peer}")),
-        ("log-level", "warn".into()),
-        // Nothing here has to survive a power cut.
-        ("unsafe-no-fsync", "true".into()),
-    ])
-}
-
-fn api_server_flags(folder: &Path, etcd: u16, api: SocketAddrV4, purpose: Purpose) -> Vec<String> {
-    // The server makes its own certificate before it reads the key for tokens, so one key serves both.
-    let key = shown(&folder.join("api/apiserver.key"));
-    let mut all = flags([
-        ("etcd-servers", format!("http://127.0.0.1:{etcd}")),
-        ("bind-address", api.ip().to_string()),
-        ("secure-port", api.port().to_string()),
-        ("advertise-address", api.ip().to_string()),
-        // A loopback address may not stand in the endpoints of the service `kubernetes`.
-        ("endpoint-reconciler-type", "none".into()),
-        ("cert-dir", shown(&folder.join("api"))),
-        ("token-auth-file", shown(&folder.join("tokens.csv"))),
-        ("authorization-mode", "RBAC,Node".into()),
-        ("service-account-key-file", key.clone()),
-        ("service-account-signing-key-file", key),
-        (
-            "service-account-issuer",
-            "https://kubernetes.default.svc".into(),
-        ),
-        ("service-cluster-ip-range", "10.0.0.0/24".into()),
-        ("allow-privileged", "true".into()),
-    ]);
-    all.extend(match purpose {
-        Purpose::Tests => flags([
-            ("audit-policy-file", shown(&tools::source("audit.yaml"))),
-            ("audit-log-path", shown(&folder.join("audit.log"))),
-        ]),
-        // It taints every new node until a controller, which would miss the heartbeats, has seen it ready.
-        Purpose::Measurements => flags([(
-            "disable-admission-plugins",
-            "TaintNodesByCondition".to_owned(),
-        )]),
-    });
-    all
-}
-
-fn controller_manager_flags(
-    access: &Access,
-    folder: &Path,
-    port: u16,
-    purpose: Purpose,
-) -> Vec<String> {
-    let (controllers, rate) = match purpose {
-        // Twenty requests a second, the default, is too slow for many namespaces at once.
-        Purpose::Tests => ("*", 200),
-        Purpose::Measurements => ("*,-node-lifecycle-controller", 5000),
-    };
-    flags([
-        ("controllers", controllers.into()),
-        (
-            "kubeconfig",
-            shown(&access.kubeconfig("controller-manager")),
-        ),
-        ("bind-address", "127.0.0.1".into()),
-        ("secure-port", port.to_string()),
-        ("leader-elect", "false".into()),
-        (
-            "service-account-private-key-file",
-            shown(&folder.join("api/apiserver.key")),
-        ),
-        // Each pod finds it beside its token, to know the API server by.
-        ("root-ca-file", shown(&folder.join("api/apiserver.crt"))),
-        ("kube-api-qps", rate.to_string()),
-        ("kube-api-burst", (2 * rate).to_string()),
-    ])
-}
-
-fn scheduler_flags(access: &Access, port: u16) -> Vec<String> {
-    flags([
-        ("kubeconfig", shown(&access.kubeconfig("scheduler"))),
-        ("bind-address", "127.0.0.1".into()),
-        ("secure-port", port.to_string()),
-        ("leader-elect", "false".into()),
-        // As many as it likes, as the operator does; the default is 50.
-        ("kube-api-qps", "5000".into()),
-        ("kube-api-burst", "5000".into()),
-    ])
-}
-
-fn kwok_flags(access: &Access, port: u16) -> Vec<String> {
-    flags([
-        ("kubeconfig", shown(&access.kubeconfig("kwok"))),
-        ("config", shown(&tools::source("stages.yaml"))),
-        // Nodes without the annotation belong to the fake kubelet, or to nobody.
-        ("manage-all-nodes", "false".into()),
-        (
-            "manage-nodes-with-annotation-selector",
-            "kwok.x-k8s.io/node=fake".into(),
-        ),
-        ("node-ip", "127.0.0.1".into()),
-        ("server-address", format!("127.0.0.1:{port}")),
-    ])
-}
-
 /// Applies `crds/*.yaml` and waits until the server serves them.
 async fn apply_crds(client: &Client) -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
@@ -471,7 +350,8 @@ async fn apply_crds(client: &Client) -> Result<()> {
             continue;
         }
         let text = fs::read_to_string(&path)?;
-        let crd: serde_json::Value = serde_saphyr::from_str(&text).with_context(|| shown(&path))?;
+        let crd: serde_json::Value =
+            serde_saphyr::from_str(&text).with_context(|| path.display().to_string())?;
         let name = crd["metadata"]["name"]
             .as_str()
             .context("a CRD without a name")?;
@@ -482,7 +362,9 @@ async fn apply_crds(client: &Client) -> Result<()> {
                 &Patch::Apply(&crd),
             )
             .await;
-        let name = applied.with_context(|| shown(&path))?.name_any();
+        let name = applied
+            .with_context(|| path.display().to_string())?
+            .name_any();
         eventually(seconds(10), async || established(&crds.get(&name).await?)).await?;
     }
     Ok(())

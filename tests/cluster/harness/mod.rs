@@ -13,6 +13,7 @@ mod control_plane;
 mod dam;
 mod disturbed;
 mod fault;
+mod flags;
 mod gangs;
 mod kubelet;
 mod listener;
