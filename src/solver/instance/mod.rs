@@ -2,6 +2,7 @@
 //! run a copy what the timelines need to find room quickly.
 
 pub(super) mod cheapest;
+pub(super) mod gauge;
 mod groups;
 mod modes;
 mod network;

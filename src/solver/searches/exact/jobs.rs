@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::model::{Goal, Millis};
+use crate::solver::instance::gauge::Gauge;
 use crate::solver::instance::profile::{Profile, Request};
 use crate::solver::instance::{Gang, Instance, ModeView, RunView, TaskView};
 
@@ -22,9 +23,19 @@ pub(super) struct Jobs {
     pub classes: Vec<Class>,
     /// Resources that can be scarce.
     pub stride: usize,
+    /// What prices are put on: the curves of the first class, then those of the second, ...
+    pub curves: Vec<Curve>,
     /// Weights of the batches.
     pub batches: Vec<i64>,
     pub is_flow: bool,
+}
+
+/// A resource of a class, in one of the ways to measure it.
+#[derive(Clone, Copy)]
+pub(super) struct Curve {
+    pub class: usize,
+    pub resource: usize,
+    pub gauge: Gauge,
 }
 
 /// One copy; what it waits for are indices of jobs.
@@ -78,8 +89,8 @@ pub(super) struct Lane {
 pub(super) struct Class {
     pub size: usize,
     pub base: Profile,
-    /// The most that is ever free of each resource on all nodes, at least 0.
-    pub capacity: Vec<f64>,
+    /// Range of `Jobs::curves`.
+    pub curves: Range<usize>,
 }
 
 /// Copies that have nothing to do with the copies of other parts: they share no class and no order.
@@ -128,6 +139,7 @@ impl Jobs {
             ways: Vec::new(),
             classes: Vec::new(),
             stride: kept.len(),
+            curves: Vec::new(),
             batches: instance
                 .problem
                 .batches
@@ -138,12 +150,17 @@ impl Jobs {
         };
         for view in &instance.classes {
             let base = view.base.project(&kept);
-            all.classes.push(Class::new(view.size, base, kept.len()));
+            all.classes.push(Class {
+                size: view.size,
+                base,
+                curves: 0..0,
+            });
         }
         for &copy in part {
             all.read_copy(instance, copy, &kept);
         }
         all.link_twins(instance);
+        all.add_curves();
         (all.horizon()?.checked_mul(all.weight())? < LARGEST).then_some(all)
     }
 
@@ -154,11 +171,12 @@ impl Jobs {
             ways: Vec::new(),
             classes: self.classes.clone(),
             stride: self.stride,
+            curves: self.curves.clone(),
             batches: self.batches.clone(),
             is_flow: self.is_flow,
         };
         for (index, view) in own.classes.iter_mut().enumerate() {
-            *view = Class::new(usize::from(index == class), view.base.clone(), self.stride);
+            view.size = usize::from(index == class);
         }
         let mut index = vec![None; self.jobs.len()];
         for job in (0..self.jobs.len()).filter(|job| set >> job & 1 == 1) {
@@ -278,6 +296,27 @@ impl Jobs {
                 .all(|(one, other)| one.is_like(other))
     }
 
+    /// Each resource as it is, and where pods of some sizes leave gaps also as they take it.
+    fn add_curves(&mut self) {
+        for class in 0..self.classes.len() {
+            let first = self.curves.len();
+            for resource in 0..self.stride {
+                let steps = self.classes[class].base.steps_from(0);
+                let peak = steps.map(|(_, free)| free[resource]).max().unwrap_or(0);
+                let is_here = |way: &&Way| way.lanes.iter().any(|lane| lane.class == class);
+                let ways = self.ways.iter().filter(is_here);
+                let amounts: Vec<i64> = ways.map(|way| way.request.usage[resource]).collect();
+                let gauges = Gauge::all(peak, &amounts).into_iter();
+                self.curves.extend(gauges.map(|gauge| Curve {
+                    class,
+                    resource,
+                    gauge,
+                }));
+            }
+            self.classes[class].curves = first..self.curves.len();
+        }
+    }
+
     /// No active plan ends later.
     fn horizon(&self) -> Option<i128> {
         let steps = self
@@ -311,15 +350,19 @@ impl Jobs {
     }
 }
 
-impl Class {
-    fn new(size: usize, base: Profile, resources: usize) -> Self {
-        let most = |resource: usize| base.steps_from(0).map(|(_, free)| free[resource]).max();
-        let capacity = |resource| most(resource).unwrap_or(0).max(0) as f64 * size as f64;
-        Self {
-            size,
-            capacity: (0..resources).map(capacity).collect(),
-            base,
+impl Curve {
+    /// What a way takes of it while it runs on the class.
+    pub fn share(&self, way: &Way) -> f64 {
+        let (pods, usage) = (i64::from(way.pods), way.request.usage[self.resource]);
+        if way.is_packed {
+            return self.gauge.of(usage.saturating_mul(pods)) as f64;
         }
+        self.gauge.of(usage) as f64 * pods as f64
+    }
+
+    /// What is there where so much is free on a node.
+    pub fn room(&self, free: &[i64]) -> f64 {
+        self.gauge.of(free[self.resource]) as f64
     }
 }
 

@@ -114,24 +114,30 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
     fn measure(&self, tariff: &Tariff) -> Vec<Measure> {
         let until = self.latest as f64 + 1.0;
         let mut measures = Vec::new();
-        for resource in 0..self.jobs.stride {
+        let curves = |class: usize| self.jobs.classes[class].curves.clone();
+        let classes = 0..self.jobs.classes.len();
+        let most = classes.map(|class| curves(class).len()).max().unwrap_or(0);
+        for index in 0..most {
+            // A class with fewer ways to measure repeats its last one.
+            let own = |class: usize| {
+                let own = curves(class).start + index.min(curves(class).len().saturating_sub(1));
+                own..curves(class).end.min(own + 1)
+            };
             let area = |way: usize| {
                 let way = &self.jobs.ways[way];
-                way.request.usage[resource] as f64 * way.duration as f64
+                let share = |curve: usize| self.jobs.curves[curve].share(way);
+                own(way.lanes[0].class).map(share).sum::<f64>() * way.duration as f64
             };
             let room =
                 |free: f64, from: f64, to: f64, _: usize| free * (to.min(until) - from.min(until));
-            measures.push(
-                self.measure_by(area, |class| self.room(class, resource..resource + 1, room)),
-            );
+            measures.push(self.measure_by(area, |class| self.room(own(class), room)));
         }
-        let stride = self.jobs.stride;
         let paid =
             |way: usize| tariff.floor(way, self.jobs.jobs[self.jobs.ways[way].job].head as f64);
         let price = |free: f64, from: f64, to: f64, curve: usize| {
             free * (tariff.paid(curve, to) - tariff.paid(curve, from))
         };
-        measures.push(self.measure_by(paid, |class| self.room(class, 0..stride, price)));
+        measures.push(self.measure_by(paid, |class| self.room(curves(class), price)));
         measures
     }
 
@@ -169,19 +175,19 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
         Measure { load, least, room }
     }
 
+    /// The room of a node, all curves of its class together.
     fn room(
         &self,
-        class: usize,
-        resources: std::ops::Range<usize>,
+        curves: std::ops::Range<usize>,
         value: impl Fn(f64, f64, f64, usize) -> f64,
     ) -> f64 {
         let mut room = 0.0;
-        let mut steps = self.jobs.classes[class].base.steps_from(0).peekable();
-        while let Some((from, free)) = steps.next() {
-            let to = steps.peek().map_or(f64::INFINITY, |(time, _)| *time as f64);
-            for resource in resources.clone() {
-                let curve = class * self.jobs.stride + resource;
-                room += value(free[resource].max(0) as f64, from as f64, to, curve);
+        for curve in curves {
+            let view = &self.jobs.curves[curve];
+            let mut steps = self.jobs.classes[view.class].base.steps_from(0).peekable();
+            while let Some((from, free)) = steps.next() {
+                let to = steps.peek().map_or(f64::INFINITY, |(time, _)| *time as f64);
+                room += value(view.room(free), from as f64, to, curve);
             }
         }
         room

@@ -1,5 +1,6 @@
 //! Branch and bound (Land and Doig 1960): proves the optimum of small problems.
 
+mod clauses;
 mod jobs;
 mod loads;
 mod memo;
@@ -15,6 +16,7 @@ use crate::solver::goals::Score;
 use crate::solver::schedule::Schedule;
 use crate::solver::search::Search;
 
+use clauses::{Answer, Clauses};
 use jobs::Jobs;
 use loads::Loads;
 use tariff::{Aim, Tariff};
@@ -239,7 +241,22 @@ fn part_of_makespan(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -
         .map_or(0, |incumbent| incumbent.bound.value);
     // No plan of all parts ends before this, so that it does not matter whether this part could.
     let least = known.div_euclid(weight.max(1)).min(latest);
+    let Some(tariff) = deadline_prices(search, jobs, latest, 200) else {
+        return false;
+    };
+    let mut clauses = Clauses::new(jobs, &tariff, latest);
     let bound = close_in(least, latest + 1, |latest, most_nodes| {
+        if let Some(model) = &mut clauses {
+            return match model.end_by(search, latest, most_nodes) {
+                Answer::Refuted => (None, true, search.is_over()),
+                Answer::Unknown => (None, false, search.is_over()),
+                Answer::Fits(places) => {
+                    tree::write(search.instance, schedule, jobs, &places, 0);
+                    offer(search, schedule);
+                    (Some(last_end(schedule, jobs)), false, search.is_over())
+                }
+            };
+        }
         let Some(tariff) = deadline_prices(search, jobs, latest, 200) else {
             return (None, false, true);
         };

@@ -50,9 +50,9 @@ impl<'a> Market<'a> {
     pub fn new(jobs: &'a Jobs, aim: Aim) -> Self {
         let width = aim.horizon / CELLS as f64;
         let capacity = jobs
-            .classes
+            .curves
             .iter()
-            .flat_map(|class| class.capacity.iter().copied());
+            .map(|curve| curve.gauge.whole() as f64 * jobs.classes[curve.class].size as f64);
         let mut market = Self {
             jobs,
             is_flow: aim.is_flow,
@@ -86,18 +86,12 @@ impl<'a> Market<'a> {
 
     fn add_lanes(&mut self, way: usize, view: &Way, is_flow: bool, head: Millis, latest: f64) {
         for lane in &view.lanes {
-            let share = |(resource, &usage): (usize, &i64)| {
-                let curve = lane.class * self.jobs.stride + resource;
-                let all = f64::from(view.pods) * usage as f64;
-                (usage > 0).then(|| (curve, all / self.capacity[curve].max(1.0)))
+            let share = |curve: usize| {
+                let share = self.jobs.curves[curve].share(view);
+                (share > 0.0).then(|| (curve, share / self.capacity[curve].max(1.0)))
             };
-            let shares = view
-                .request
-                .usage
-                .iter()
-                .enumerate()
-                .filter_map(share)
-                .collect();
+            let curves = self.jobs.classes[lane.class].curves.clone();
+            let shares = curves.filter_map(share).collect();
             self.lanes.push(Lane {
                 way,
                 head: head as f64,
@@ -295,16 +289,12 @@ impl<'a> Market<'a> {
 
 /// The free share of a class's capacity, for each cell.
 fn room(jobs: &Jobs, curve: usize, capacity: f64, width: f64) -> Vec<f64> {
-    let class = &jobs.classes[curve / jobs.stride];
+    let curve = &jobs.curves[curve];
+    let class = &jobs.classes[curve.class];
     let steps: Vec<(f64, f64)> = class
         .base
         .steps_from(0)
-        .map(|(time, free)| {
-            (
-                time as f64 / width,
-                free[curve % jobs.stride].max(0) as f64 * class.size as f64,
-            )
-        })
+        .map(|(time, free)| (time as f64 / width, curve.room(free) * class.size as f64))
         .collect();
     let mut room = vec![0.0; CELLS];
     for (index, &(from, free)) in steps.iter().enumerate() {

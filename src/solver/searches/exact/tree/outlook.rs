@@ -108,7 +108,6 @@ impl Tree<'_, '_, '_> {
     /// The price of all room that is free from a time on.
     fn rent(&self, time: Millis) -> f64 {
         let mut rent = 0.0;
-        let stride = self.jobs.stride;
         for (class, view) in self.jobs.classes.iter().enumerate() {
             let touched = self
                 .nodes
@@ -120,12 +119,12 @@ impl Tree<'_, '_, '_> {
                 let mut steps = profile.steps_from(time).peekable();
                 while let Some((from, free)) = steps.next() {
                     let until = steps.peek().map_or(f64::INFINITY, |(time, _)| *time as f64);
-                    for (resource, &free) in free.iter().enumerate() {
-                        if free > 0 {
-                            let curve = class * stride + resource;
+                    for curve in view.curves.clone() {
+                        let free = self.jobs.curves[curve].room(free);
+                        if free > 0.0 {
                             let price = self.tariff.paid(curve, until)
                                 - self.tariff.paid(curve, from as f64);
-                            rent += count * free as f64 * price;
+                            rent += count * free * price;
                         }
                     }
                 }
@@ -166,17 +165,15 @@ impl Tree<'_, '_, '_> {
             }
         }
         for pick in place.picks.each() {
-            for (resource, &usage) in way
-                .request
-                .usage
-                .iter()
-                .enumerate()
-                .filter(|(_, usage)| **usage > 0)
-            {
-                let curve = pick.class * self.jobs.stride + resource;
-                let price = self.tariff.paid(curve, place.end as f64)
-                    - self.tariff.paid(curve, place.start as f64);
-                own += f64::from(pick.pods) * usage as f64 * price;
+            for curve in self.jobs.classes[pick.class].curves.clone() {
+                let view = &self.jobs.curves[curve];
+                let usage = way.request.usage[view.resource];
+                let share = view.gauge.of(usage.saturating_mul(i64::from(pick.pods)));
+                if share > 0 {
+                    let price = self.tariff.paid(curve, place.end as f64)
+                        - self.tariff.paid(curve, place.start as f64);
+                    own += share as f64 * price;
+                }
             }
         }
         let others = outlook.net - outlook.each[way.job];
