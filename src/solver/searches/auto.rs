@@ -148,7 +148,8 @@ fn without_sequences(search: &Search, size: &Size) -> &'static [Stage] {
 fn to_the_end(size: &Size) -> &'static [Stage] {
     match size {
         Size::Few => &[(0.1, target::run), (0.95, exact::run), (1.0, target::run)],
-        Size::Several | Size::Some => &[
+        Size::Several => &[(0.3, target::run), (0.85, exact::run), (1.0, target::run)],
+        Size::Some => &[
             (0.3, target::run),
             (0.6, target::run),
             (0.9, target::run),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::model::{Algorithm, Goal, Outcome};
 
-use super::problems::{Sizes, moldable, problem};
+use super::problems::{Sizes, gangs, moldable, problem};
 use super::{cases, checker, exhaustive, plan};
 
 fn timed_goal() -> impl Strategy<Value = Goal> {
@@ -48,5 +48,18 @@ fn eight_moldable_copies_on_two_nodes_are_proved() {
             checker::check(&problem, &solution);
             assert_eq!(solution.outcome, Outcome::Optimal, "{goal} {seed}");
         }
+    }
+}
+
+#[test]
+fn eight_gangs_and_chains_on_nodes_with_gaps_are_proved() {
+    for seed in 0..4 {
+        let mut problem = gangs(8, 4, seed);
+        problem.goal = Goal::Makespan;
+        let solution = plan(&problem, Algorithm::Exact, 0, 60_000);
+        checker::check(&problem, &solution);
+        assert_eq!(solution.outcome, Outcome::Optimal, "{seed}");
+        let other = plan(&problem, Algorithm::RuinRecreate, seed, 2_000);
+        assert!(solution.objective <= other.objective, "{seed}");
     }
 }

@@ -430,3 +430,29 @@ pub fn moldable(tasks: usize, count: usize, seed: u64) -> Problem {
         ..nodes(count, 8)
     }
 }
+
+/// The same, every other one a gang of 2 to 8 pods of 1 to 3 GPUs, on nodes of 4; some wait for the one before.
+pub fn gangs(tasks: usize, count: usize, seed: u64) -> Problem {
+    let mut problem = moldable(tasks, count, seed);
+    problem.classes[0].free = vec![4];
+    for (index, task) in problem.tasks.iter_mut().enumerate() {
+        task.modes.retain(|mode| mode.demand[0] <= 3);
+        if index % 4 == 3 {
+            task.after = vec![index - 1];
+        }
+        if index % 2 == 0 {
+            let gang = |pods: u32, mode: &Mode| Mode {
+                pods,
+                runs: vec![run(0, mode.runs[0].duration * 2 / i64::from(pods), 0)],
+                ..mode.clone()
+            };
+            let modes = [2, 4, 8].map(|pods| task.modes.iter().map(move |mode| gang(pods, mode)));
+            task.modes = modes.into_iter().flatten().collect();
+        }
+        let of_four = |mode: &mut Mode| {
+            mode.runs[0].slots = u32::try_from(4 / mode.demand[0]).unwrap_or(0);
+        };
+        task.modes.iter_mut().for_each(of_four);
+    }
+    problem
+}

@@ -296,8 +296,10 @@ impl Jobs {
                 .all(|(one, other)| one.is_like(other))
     }
 
-    /// Each resource as it is, and where pods of some sizes leave gaps also as they take it.
+    /// Each resource as it is, and where gangs leave gaps on nodes also as they take it. For single pods alone that was
+    /// seen to cost more time than it saves.
     fn add_curves(&mut self) {
+        let has_gangs = self.ways.iter().any(|way| way.pods > 1);
         for class in 0..self.classes.len() {
             let first = self.curves.len();
             for resource in 0..self.stride {
@@ -307,7 +309,8 @@ impl Jobs {
                 let ways = self.ways.iter().filter(is_here);
                 let amounts: Vec<i64> = ways.map(|way| way.request.usage[resource]).collect();
                 let gauges = Gauge::all(peak, &amounts).into_iter();
-                self.curves.extend(gauges.map(|gauge| Curve {
+                let most = if has_gangs { usize::MAX } else { 1 };
+                self.curves.extend(gauges.take(most).map(|gauge| Curve {
                     class,
                     resource,
                     gauge,

@@ -115,21 +115,18 @@ impl<'j, 's, 'a> Loads<'j, 's, 'a> {
         let until = self.latest as f64 + 1.0;
         let mut measures = Vec::new();
         let curves = |class: usize| self.jobs.classes[class].curves.clone();
-        let classes = 0..self.jobs.classes.len();
-        let most = classes.map(|class| curves(class).len()).max().unwrap_or(0);
-        for index in 0..most {
-            // A class with fewer ways to measure repeats its last one.
-            let own = |class: usize| {
-                let own = curves(class).start + index.min(curves(class).len().saturating_sub(1));
-                own..curves(class).end.min(own + 1)
-            };
+        for resource in 0..self.jobs.stride {
             let area = |way: usize| {
                 let way = &self.jobs.ways[way];
-                let share = |curve: usize| self.jobs.curves[curve].share(way);
-                own(way.lanes[0].class).map(share).sum::<f64>() * way.duration as f64
+                way.request.usage[resource] as f64 * way.duration as f64
             };
             let room =
                 |free: f64, from: f64, to: f64, _: usize| free * (to.min(until) - from.min(until));
+            // Single pods have one curve for each resource.
+            let own = |class: usize| {
+                let curve = curves(class).start + resource;
+                curve..curve + 1
+            };
             measures.push(self.measure_by(area, |class| self.room(own(class), room)));
         }
         let paid =
