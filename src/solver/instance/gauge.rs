@@ -88,9 +88,14 @@ impl Gauge {
         }
     }
 
+    /// Whether amounts count as they are.
+    pub fn is_plain(&self) -> bool {
+        self.law == Law::Plain
+    }
+
     /// Whether what the two make of an amount may be added up.
     pub fn is_like(&self, other: &Self) -> bool {
-        self == other || (self.law, other.law) == (Law::Plain, Law::Plain)
+        self == other || (self.is_plain() && other.is_plain())
     }
 
     /// What a whole node counts.

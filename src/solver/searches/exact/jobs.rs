@@ -25,6 +25,8 @@ pub(super) struct Jobs {
     pub stride: usize,
     /// What prices are put on: the curves of the first class, then those of the second, ...
     pub curves: Vec<Curve>,
+    /// What all copies together may use up.
+    pub budgets: Vec<i64>,
     /// Weights of the batches.
     pub batches: Vec<i64>,
     pub is_flow: bool,
@@ -66,6 +68,8 @@ pub(super) struct Way {
     pub pods: u32,
     pub request: Request,
     pub duration: Millis,
+    /// What it uses up of each budget.
+    pub spends: Vec<i64>,
     pub lanes: Vec<Lane>,
     /// Whether all pods are on one node.
     pub is_packed: bool,
@@ -140,6 +144,7 @@ impl Jobs {
             classes: Vec::new(),
             stride: kept.len(),
             curves: Vec::new(),
+            budgets: instance.budgets.clone(),
             batches: instance
                 .problem
                 .batches
@@ -172,6 +177,7 @@ impl Jobs {
             classes: self.classes.clone(),
             stride: self.stride,
             curves: self.curves.clone(),
+            budgets: self.budgets.clone(),
             batches: self.batches.clone(),
             is_flow: self.is_flow,
         };
@@ -226,7 +232,8 @@ impl Jobs {
     fn read_copy(&mut self, instance: &Instance, copy: usize, kept: &[usize]) {
         let task = instance.task(copy);
         let (index, first) = (self.jobs.len(), self.ways.len());
-        for (mode, view) in task.modes.iter().enumerate() {
+        let modes = task.modes.iter().enumerate();
+        for (mode, view) in modes.filter(|(_, mode)| !mode.is_spare) {
             for way in ways_of(instance, index, mode, view, kept) {
                 let mut known = self.ways[first..].iter();
                 if !known.any(|other| other.is_no_worse(&way)) {
@@ -374,6 +381,7 @@ impl Way {
         self.pods == other.pods
             && self.duration == other.duration
             && self.request == other.request
+            && self.spends == other.spends
             && self.is_packed == other.is_packed
             && self.lanes == other.lanes
     }
@@ -383,7 +391,9 @@ impl Way {
     fn is_no_worse(&self, other: &Self) -> bool {
         let in_one = u64::from(self.pods).div_ceil(u64::from(other.pods.max(1)));
         let usage = self.request.usage.iter().zip(&other.request.usage);
+        let mut spends = self.spends.iter().zip(&other.spends);
         self.duration <= other.duration
+            && spends.all(|(own, other)| own <= other)
             && self.is_packed == other.is_packed
             && self.lanes == other.lanes
             && usage
@@ -409,6 +419,7 @@ fn ways_of(
             usage: project(&view.request.usage),
         },
         duration,
+        spends: view.spends.clone(),
         lanes,
         is_packed: false,
     };

@@ -12,6 +12,7 @@ mod tree;
 
 use crate::model::{Algorithm, Goal, Millis};
 use crate::solver::bounds::Bound;
+use crate::solver::decoder::allowance::is_within;
 use crate::solver::goals::Score;
 use crate::solver::schedule::Schedule;
 use crate::solver::search::Search;
@@ -251,7 +252,13 @@ fn part_of_makespan(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -
                 Answer::Refuted => (None, true, search.is_over()),
                 Answer::Unknown => (None, false, search.is_over()),
                 Answer::Fits(places) => {
-                    tree::write(search.instance, schedule, jobs, &places, 0);
+                    let mut found = schedule.clone();
+                    tree::write(search.instance, &mut found, jobs, &places, 0);
+                    // Other parts may have used up what this one spends.
+                    if !is_within(search.instance, &found) {
+                        return (None, false, true);
+                    }
+                    *schedule = found;
                     offer(search, schedule);
                     (Some(last_end(schedule, jobs)), false, search.is_over())
                 }

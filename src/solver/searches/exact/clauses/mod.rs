@@ -30,7 +30,7 @@ use crate::model::Millis;
 use crate::solver::instance::Instance;
 use crate::solver::search::Search;
 
-use super::jobs::Jobs;
+use super::jobs::{Jobs, Way};
 use super::nodes::Pick;
 use super::places::{Picks, Place};
 use super::tariff::Tariff;
@@ -63,8 +63,11 @@ pub(super) enum Answer {
 impl<'j> Clauses<'j> {
     /// All plans that end by `latest`, which is what the prices are for; `None` where numbers are too large or too many.
     pub fn new(jobs: &'j Jobs, tariff: &Tariff, latest: Millis) -> Option<Self> {
+        let is_one = |way: &Way| way.lanes.len() == 1 && jobs.classes[way.lanes[0].class].size == 1;
+        let has_nodes = !jobs.ways.iter().all(is_one);
+        let pooled = has_nodes.then(|| Prover::new(jobs, tariff, latest, false));
         Some(Self {
-            pooled: Some(Prover::new(jobs, tariff, latest, false)?),
+            pooled: pooled.flatten(),
             whole: Prover::new(jobs, tariff, latest, true)?,
         })
     }

@@ -67,8 +67,9 @@ impl<'j> Model<'j> {
             model.add_spots()?;
             model.share_nodes()?;
         }
-        model.share_classes()?;
+        model.share_classes(has_nodes)?;
         model.pay(tariff);
+        model.keep_budgets();
         Some(model)
     }
 
@@ -194,6 +195,18 @@ impl<'j> Model<'j> {
     /// The pods of a way on each node: all of them somewhere, and one at least where they take as long as the way.
     fn add_spots_of(&mut self, way: usize, is_way: Literal, start: DomainId) -> Option<()> {
         let (jobs, view) = (self.jobs, &self.jobs.ways[way]);
+        if let [lane] = view.lanes.as_slice()
+            && self.sizes[lane.class] == 1
+        {
+            let (class, node, pods) = (lane.class, 0, view.pods);
+            self.spots.push(Spot {
+                way,
+                pick: Pick { class, node, pods },
+                is_taken: is_way,
+                start,
+            });
+            return Some(());
+        }
         let head = self.solver.lower_bound(&start);
         let last = self.ends[view.job] - view.duration as i32;
         let (mut sum, mut slow) = (Vec::new(), vec![is_way.get_false_predicate()]);
@@ -266,10 +279,12 @@ impl<'j> Model<'j> {
     }
 
     /// Nor is a class, as if it were one node, nor are all classes together.
-    fn share_classes(&mut self) -> Option<()> {
+    fn share_classes(&mut self, has_nodes: bool) -> Option<()> {
         let curves = &self.jobs.curves;
         for curve in curves {
-            self.share_as_one(&[*curve])?;
+            let is_node = self.jobs.classes[curve.class].size == 1;
+            let is_known = has_nodes && is_node && curve.gauge.is_plain();
+            self.share_as_one(&[*curve], is_known)?;
         }
         let [first, others @ ..] = self.jobs.classes.as_slice() else {
             return Some(());
@@ -283,14 +298,15 @@ impl<'j> Model<'j> {
             };
             let all: Vec<Curve> = curves.iter().filter(like).copied().collect();
             if all.len() == self.jobs.classes.len() {
-                self.share_as_one(&all)?;
+                self.share_as_one(&all, false)?;
             }
         }
         Some(())
     }
 
-    /// What runs on these classes alone takes no more than they have together, at no time and over all time.
-    fn share_as_one(&mut self, curves: &[Curve]) -> Option<()> {
+    /// What runs on these classes alone takes no more than they have together, over all time, and at no time, which may be
+    /// known already.
+    fn share_as_one(&mut self, curves: &[Curve], is_known: bool) -> Option<()> {
         let jobs = self.jobs;
         let here = |class: usize| curves.iter().find(|curve| curve.class == class);
         let amount = |way: &Way| -> Option<i64> {
@@ -343,7 +359,22 @@ impl<'j> Model<'j> {
         });
         let room = room.sum();
         self.fill(&areas, room);
+        if is_known {
+            return Some(());
+        }
         self.share(uses, free)
+    }
+
+    /// What is used up is within the budgets.
+    fn keep_budgets(&mut self) {
+        for (budget, &most) in self.jobs.budgets.iter().enumerate() {
+            let spent = |(way, own): (&Way, &Option<(Literal, DomainId)>)| {
+                own.map(|(is_taken, _)| (is_taken, i128::from(way.spends[budget])))
+            };
+            let ways = self.jobs.ways.iter().zip(&self.ways);
+            let spent: Vec<_> = ways.filter_map(spent).collect();
+            self.fill(&spent, most.max(0).into());
+        }
     }
 
     /// The areas of what is taken are within the room.
