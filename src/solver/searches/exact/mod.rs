@@ -1,4 +1,4 @@
-//! Branch and bound (Land and Doig 1960): proves the optimum of small problems.
+//! Branch and bound (Land and Doig 1960), or learning from failures: proves the optimum of small problems.
 
 mod clauses;
 mod jobs;
@@ -246,46 +246,62 @@ fn part_of_makespan(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs) -
         return false;
     };
     let mut clauses = Clauses::new(jobs, &tariff, latest);
-    let bound = close_in(least, latest + 1, |latest, most_nodes| {
-        if let Some(model) = &mut clauses {
-            return match model.end_by(search, latest, most_nodes) {
-                Answer::Refuted => (None, true, search.is_over()),
-                Answer::Unknown => (None, false, search.is_over()),
-                Answer::Fits(places) => {
-                    let mut found = schedule.clone();
-                    tree::write(search.instance, &mut found, jobs, &places, 0);
-                    // Other parts may have used up what this one spends.
-                    if !is_within(search.instance, &found) {
-                        return (None, false, true);
-                    }
-                    *schedule = found;
-                    offer(search, schedule);
-                    (Some(last_end(schedule, jobs)), false, search.is_over())
-                }
-            };
-        }
-        let Some(tariff) = deadline_prices(search, jobs, latest, 200) else {
-            return (None, false, true);
-        };
-        let limit = weight.saturating_mul(latest);
-        let task = Task {
-            limit,
-            is_enough: false,
-            most_nodes,
-            schedule: Some(schedule),
-        };
-        let answer = Tree::new(jobs, &tariff, search, task).search();
-        (
-            answer.best.map(|_| last_end(schedule, jobs)),
-            answer.is_proved,
-            search.is_over(),
-        )
+    let bound = close_in(least, latest + 1, |latest, most| match &mut clauses {
+        Some(clauses) => end_by_clauses(search, schedule, jobs, clauses, (latest, most)),
+        None => end_by_tree(search, schedule, jobs, (latest, most)),
     });
     search.raise_bound(Bound {
         value: weight.saturating_mul(bound),
         name: "branch and bound",
     });
     bound >= last_end(schedule, jobs)
+}
+
+/// An attempt to let a part end by a time, in so many nodes of a tree; see [`close_in`].
+fn end_by_tree(
+    search: &mut Search,
+    schedule: &mut Schedule,
+    jobs: &Jobs,
+    (latest, most_nodes): (Millis, u64),
+) -> (Option<i64>, bool, bool) {
+    let Some(tariff) = deadline_prices(search, jobs, latest, 200) else {
+        return (None, false, true);
+    };
+    let weight = jobs.batches[jobs.jobs[0].batch];
+    let task = Task {
+        limit: weight.saturating_mul(latest),
+        is_enough: false,
+        most_nodes,
+        schedule: Some(schedule),
+    };
+    let answer = Tree::new(jobs, &tariff, search, task).search();
+    let end = answer.best.map(|_| last_end(schedule, jobs));
+    (end, answer.is_proved, search.is_over())
+}
+
+/// The same in so many steps of clause learning.
+fn end_by_clauses(
+    search: &mut Search,
+    schedule: &mut Schedule,
+    jobs: &Jobs,
+    clauses: &mut Clauses,
+    (latest, most_steps): (Millis, u64),
+) -> (Option<i64>, bool, bool) {
+    match clauses.end_by(search, latest, most_steps) {
+        Answer::Refuted => (None, true, search.is_over()),
+        Answer::Unknown => (None, false, search.is_over()),
+        Answer::Fits(places) => {
+            let mut found = schedule.clone();
+            tree::write(search.instance, &mut found, jobs, &places, 0);
+            // Other parts may have used up what this one spends.
+            if !is_within(search.instance, &found) {
+                return (None, false, true);
+            }
+            *schedule = found;
+            offer(search, schedule);
+            (Some(last_end(schedule, jobs)), false, search.is_over())
+        }
+    }
 }
 
 /// Prices that make an end by `latest` as hard as possible; `None` where the budget ends.
