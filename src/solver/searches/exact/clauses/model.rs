@@ -215,6 +215,8 @@ impl<'j> Model<'j> {
             let steps = jobs.classes[class].base.steps_from(0);
             let most = steps.map(|(_, free)| view.request.slots(free, view.pods.into()));
             let most = u32::try_from(most.max().unwrap_or(0)).unwrap_or(u32::MAX);
+            // What takes no time holds nothing.
+            let most = if view.duration == 0 { view.pods } else { most };
             for node in 0..self.sizes[class] {
                 let mut here = Vec::new();
                 for pods in 1..=most.min(view.pods) {
@@ -394,17 +396,35 @@ impl<'j> Model<'j> {
         self.solver.add_constraint(within).post();
     }
 
-    /// What all copies pay at some prices is within the price of all room (see `tariff`).
+    /// What all copies pay at some prices is within the price of all room (see `tariff`). Waits may pay a copy more than
+    /// its room costs, so what counts is how much more than the least of the copy a way costs.
     fn pay(&mut self, tariff: &Tariff) {
-        let one = (1u64 << 40) as f64;
-        let price = |(index, way): (usize, &Option<(Literal, DomainId)>)| {
-            let head = self.jobs.jobs[self.jobs.ways[index].job].head;
-            let price = tariff.floor(index, head as f64).max(0.0);
-            let (is_taken, _) = (*way).filter(|_| price.is_finite())?;
-            Some((is_taken, (price * one) as i128))
-        };
-        let prices: Vec<_> = self.ways.iter().enumerate().filter_map(price).collect();
-        self.fill(&prices, ((1.0 + 1e-6) * one) as i128);
+        let jobs = self.jobs;
+        let price = |way: usize| tariff.floor(way, jobs.jobs[jobs.ways[way].job].head as f64);
+        let (mut prices, mut room) = (Vec::new(), tariff.rent + tariff.margin);
+        let mut scale = room.abs();
+        for job in &jobs.jobs {
+            let ways = job.ways.clone().filter(|&way| self.ways[way].is_some());
+            let least = ways.clone().map(price).fold(f64::INFINITY, f64::min);
+            for way in ways {
+                if let Some((is_taken, _)) = self.ways[way] {
+                    prices.push((is_taken, price(way) - least));
+                }
+            }
+            room -= least;
+            scale += least.abs();
+        }
+        // Whole numbers, rounded so that nothing is refuted that is not.
+        let one = (1u64 << 40) as f64 / scale;
+        if !(one.is_finite()
+            && room.is_finite()
+            && prices.iter().all(|(_, price)| price.is_finite()))
+        {
+            return;
+        }
+        let whole = |(is_taken, price): (Literal, f64)| (is_taken, (price * one) as i128);
+        let prices: Vec<_> = prices.into_iter().map(whole).collect();
+        self.fill(&prices, (room.max(0.0) * one * (1.0 + 1e-6)) as i128 + 1);
     }
 
     /// At no time do these take more than is free, by steps in time.

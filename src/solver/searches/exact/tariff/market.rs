@@ -282,6 +282,7 @@ impl<'a> Market<'a> {
             floors,
             waits: self.waits.iter().zip(&all.waits).map(wait).collect(),
             bound,
+            rent: self.rent(all),
             margin: 1e-9 * (rent + turnover + if bound.is_finite() { bound.abs() } else { 0.0 }),
         }
     }

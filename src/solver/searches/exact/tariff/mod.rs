@@ -37,6 +37,8 @@ pub(super) struct Tariff {
     pub waits: Vec<(usize, usize, f64)>,
     /// What all copies cost at least, less all room: the bound at the root.
     pub bound: f64,
+    /// What all room costs.
+    pub rent: f64,
     /// More than all errors of rounding in a bound.
     pub margin: f64,
 }
