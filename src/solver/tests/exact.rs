@@ -27,7 +27,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(150))]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn a_proved_plan_is_not_beaten_by_a_longer_search(problem in timed_goal().prop_flat_map(|goal| problem(goal, Sizes::Small))) {
@@ -56,7 +56,7 @@ fn eight_gangs_and_chains_on_nodes_with_gaps_are_proved() {
     for seed in 0..4 {
         let mut problem = gangs(8, 4, seed);
         problem.goal = Goal::Makespan;
-        let solution = plan(&problem, Algorithm::Exact, 0, 60_000);
+        let solution = plan(&problem, Algorithm::Exact, 0, 400_000);
         checker::check(&problem, &solution);
         assert_eq!(solution.outcome, Outcome::Optimal, "{seed}");
         let other = plan(&problem, Algorithm::RuinRecreate, seed, 2_000);

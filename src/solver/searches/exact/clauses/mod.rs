@@ -43,6 +43,8 @@ const FIRST_STEPS: u64 = 2_000;
 const POOLED: u64 = 32;
 /// Steps between two looks at the budget; one is a choice or a failure.
 const PACE: u64 = 64;
+/// A step takes about as long as so many plans, and counts as these.
+const PLANS: u64 = 8;
 
 /// All plans of some jobs that end by a time.
 pub(super) struct Clauses<'j> {
@@ -176,9 +178,14 @@ impl TerminationCondition for Patience<'_, '_> {
             if self.left == 0 || self.search.meter().exhausted() {
                 return true;
             }
-            self.granted = self.search.meter().grant(PACE.min(self.left));
-            self.search.count(self.granted);
+            let wanted = PACE.min(self.left);
+            let plans = self.search.meter().grant(wanted * PLANS);
+            self.search.count(plans);
+            self.granted = plans.div_ceil(PLANS);
             self.left -= self.granted;
+            if self.granted == 0 {
+                return true;
+            }
         }
         self.granted -= 1;
         false
