@@ -290,6 +290,7 @@ fn end_by_clauses(
     match clauses.end_by(search, latest, most_steps) {
         Answer::Refuted => (None, true, search.is_over()),
         Answer::Unknown => (None, false, search.is_over()),
+        Answer::Failed => (None, false, true),
         Answer::Fits(places) => {
             let mut found = schedule.clone();
             tree::write(search.instance, &mut found, jobs, &places, 0);

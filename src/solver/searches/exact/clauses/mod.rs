@@ -60,6 +60,8 @@ pub(super) enum Answer {
     /// There is none.
     Refuted,
     Unknown,
+    /// The solver failed: nothing more will be known.
+    Failed,
 }
 
 impl<'j> Clauses<'j> {
@@ -81,7 +83,7 @@ impl<'j> Clauses<'j> {
             if let Some(pooled) = &mut self.pooled {
                 match pooled.end_by(search, latest, steps.saturating_mul(POOLED)) {
                     Answer::Refuted => return Answer::Refuted,
-                    Answer::Fits(_) => self.pooled = None,
+                    Answer::Fits(_) | Answer::Failed => self.pooled = None,
                     Answer::Unknown => {}
                 }
             }
@@ -128,7 +130,7 @@ impl<'j> Prover<'j> {
 
     fn end_by(&mut self, search: &mut Search, latest: Millis, most_steps: u64) -> Answer {
         let (Some(mut solver), Ok(latest)) = (self.solver.take(), i32::try_from(latest)) else {
-            return Answer::Unknown;
+            return Answer::Failed;
         };
         let (end, instance) = (self.end, search.instance);
         let mut patience = Patience {
@@ -156,7 +158,7 @@ impl<'j> Prover<'j> {
             }
         });
         self.solver = answer.is_some().then_some(solver);
-        answer.unwrap_or(Answer::Unknown)
+        answer.unwrap_or(Answer::Failed)
     }
 }
 
