@@ -7,6 +7,7 @@ mod memo;
 mod nodes;
 mod places;
 mod pools;
+mod scarce;
 mod tariff;
 mod tree;
 

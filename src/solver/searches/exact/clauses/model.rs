@@ -267,7 +267,7 @@ impl<'j> Model<'j> {
                     Use {
                         start: spot.start,
                         duration: way.duration as i32,
-                        amount: way.request.usage[resource] * i64::from(spot.pick.pods),
+                        amount: way.request.usage[resource].saturating_mul(spot.pick.pods.into()),
                     }
                 };
                 let all = spots.iter().map(own).collect();
@@ -338,7 +338,8 @@ impl<'j> Model<'j> {
             let mut was = 0;
             for (time, amounts) in view.base.steps_from(0) {
                 let now = (curve.room(amounts) * view.size as f64) as i64;
-                *free.entry(time).or_default() += now - was;
+                let free = free.entry(time).or_default();
+                *free = free.saturating_add(now.saturating_sub(was));
                 was = now;
             }
         }
@@ -346,7 +347,7 @@ impl<'j> Model<'j> {
         let free: Vec<(Millis, i64)> = free
             .into_iter()
             .map(|(time, change)| {
-                sum += change;
+                sum = change.saturating_add(sum);
                 (time, sum)
             })
             .collect();
