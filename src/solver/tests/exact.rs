@@ -27,7 +27,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(1000))]
+    #![proptest_config(cases(150))]
 
     #[test]
     fn a_proved_plan_is_not_beaten_by_a_longer_search(problem in timed_goal().prop_flat_map(|goal| problem(goal, Sizes::Small))) {

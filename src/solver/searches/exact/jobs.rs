@@ -305,10 +305,10 @@ impl Jobs {
                 .all(|(one, other)| one.is_like(other))
     }
 
-    /// Each resource as it is, and where gangs leave gaps on nodes also as they take it. For single pods alone that was
-    /// seen to cost more time than it saves.
+    /// Each resource as it is, and where gangs leave gaps on nodes also as they take it. For single pods alone,
+    /// and for the sum of ends, that was seen to cost more time than it saves.
     fn add_curves(&mut self) {
-        let has_gangs = self.ways.iter().any(|way| way.pods > 1);
+        let has_gangs = !self.is_flow && self.ways.iter().any(|way| way.pods > 1);
         for class in 0..self.classes.len() {
             let first = self.curves.len();
             for resource in 0..self.stride {
