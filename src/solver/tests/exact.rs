@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::model::{Algorithm, Goal, Outcome};
 
-use super::problems::{Sizes, gangs, moldable, problem};
+use super::problems::{Sizes, gangs, gangs_on_two_classes, moldable, problem};
 use super::{cases, checker, exhaustive, plan};
 
 fn timed_goal() -> impl Strategy<Value = Goal> {
@@ -27,7 +27,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(150))]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn a_proved_plan_is_not_beaten_by_a_longer_search(problem in timed_goal().prop_flat_map(|goal| problem(goal, Sizes::Small))) {
@@ -62,4 +62,15 @@ fn eight_gangs_and_chains_on_nodes_with_gaps_are_proved() {
         let other = plan(&problem, Algorithm::RuinRecreate, seed, 2_000);
         assert!(solution.objective <= other.objective, "{seed}");
     }
+}
+
+/// The spread of a gang that is looked at first may be dearer than others on other classes.
+#[test]
+fn a_dear_spread_hides_no_cheap_one() {
+    let problem = gangs_on_two_classes();
+    let proved = plan(&problem, Algorithm::Exact, 1, 300_000);
+    checker::check(&problem, &proved);
+    assert_eq!((proved.objective, proved.outcome), (83, Outcome::Optimal));
+    let other = plan(&problem, Algorithm::Genetic, 2, 1_500);
+    assert_eq!(other.objective, 83);
 }

@@ -2,6 +2,8 @@
 
 use crate::model::Millis;
 
+use super::super::jobs::{Curve, Lane};
+use super::super::nodes::Pick;
 use super::super::places::Place;
 use super::{Level, Tree};
 
@@ -133,7 +135,7 @@ impl Tree<'_, '_, '_> {
         rent
     }
 
-    /// Sets the bound of a child; whether it is worth a visit.
+    /// Sets the bound of a child and of the places that stand behind it; whether it is worth a visit.
     pub(super) fn judge(&self, level: &mut Level, place: &mut Place) -> bool {
         let way = &self.jobs.ways[place.way];
         if place.end > level.latest[way.job] {
@@ -164,18 +166,12 @@ impl Tree<'_, '_, '_> {
                         .map_or(0.0, |place| place.end as f64);
             }
         }
-        for pick in place.picks.each() {
-            for curve in self.jobs.classes[pick.class].curves.clone() {
-                let view = &self.jobs.curves[curve];
-                let usage = way.request.usage[view.resource];
-                let share = view.gauge.of(usage.saturating_mul(i64::from(pick.pods)));
-                if share > 0 {
-                    let price = self.tariff.paid(curve, place.end as f64)
-                        - self.tariff.paid(curve, place.start as f64);
-                    own += share as f64 * price;
-                }
-            }
-        }
+        // A cut way has spreads that stand behind this one: what holds for all of them.
+        own += if level.cut.contains(&place.way) {
+            self.least_price(place)
+        } else {
+            self.price(place)
+        };
         let others = outlook.net - outlook.each[way.job];
         place.bound = if others.is_nan() {
             f64::NEG_INFINITY
@@ -183,5 +179,37 @@ impl Tree<'_, '_, '_> {
             self.so_far() + own + others
         };
         !self.is_hopeless(place.bound)
+    }
+    /// The price of the room that a place takes.
+    fn price(&self, place: &Place) -> f64 {
+        let way = &self.jobs.ways[place.way];
+        let picks = place.picks.each().iter();
+        let price = |pick: &Pick| {
+            let share = |curve: &Curve| {
+                let usage = way.request.usage[curve.resource];
+                curve.gauge.of(usage.saturating_mul(i64::from(pick.pods))) as f64
+            };
+            self.price_on(pick.class, place, share)
+        };
+        picks.map(price).sum()
+    }
+
+    /// The least price of the room that the way takes in the time of a place, on whatever nodes.
+    fn least_price(&self, place: &Place) -> f64 {
+        let way = &self.jobs.ways[place.way];
+        let price = |lane: &Lane| self.price_on(lane.class, place, |curve| curve.share(way));
+        let prices = way.lanes.iter().map(price);
+        prices.fold(f64::INFINITY, f64::min)
+    }
+
+    /// The price of shares of a class in the time of a place.
+    fn price_on(&self, class: usize, place: &Place, share: impl Fn(&Curve) -> f64) -> f64 {
+        let curves = self.jobs.classes[class].curves.clone();
+        let price = |curve: usize| {
+            let share = share(&self.jobs.curves[curve]).max(0.0);
+            let paid = |time: Millis| self.tariff.paid(curve, time as f64);
+            share * (paid(place.end) - paid(place.start))
+        };
+        curves.map(price).sum()
     }
 }
