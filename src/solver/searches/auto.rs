@@ -132,7 +132,7 @@ fn without_sequences(search: &Search, size: &Size) -> &'static [Stage] {
         return of_projects(size);
     }
     if target::suits(search.instance) {
-        return to_the_end(size);
+        return to_the_end(search, size);
     }
     match size {
         Size::Few => &[
@@ -144,18 +144,21 @@ fn without_sequences(search: &Search, size: &Size) -> &'static [Stage] {
     }
 }
 
-/// Where only the last ends count. A search that begins anew was seen to find more than one that goes on.
-fn to_the_end(size: &Size) -> &'static [Stage] {
+/// Where only the last ends count. A search that begins anew was seen to find more than one that goes on. A repair ends
+/// at once where there is too much to tell the solver.
+fn to_the_end(search: &Search, size: &Size) -> &'static [Stage] {
+    let is_one = exact::has_one_batch(search.instance);
     match size {
         Size::Few => &[(0.1, target::run), (0.95, exact::run), (1.0, target::run)],
+        Size::Several if is_one => &[(0.3, target::run), (0.8, exact::run), (1.0, exact::repair)],
         Size::Several => &[(0.3, target::run), (0.85, exact::run), (1.0, target::run)],
-        Size::Some => &[
-            (0.3, target::run),
-            (0.6, target::run),
-            (0.9, target::run),
-            (1.0, exact::run),
+        Size::Some if is_one => &[
+            (0.35, target::run),
+            (0.7, target::run),
+            (0.98, exact::repair),
+            (1.0, target::run),
         ],
-        Size::Many => &[(0.2, genetic::run), (0.6, target::run), (1.0, target::run)],
+        Size::Some | Size::Many => &[(0.2, genetic::run), (0.6, target::run), (1.0, target::run)],
     }
 }
 

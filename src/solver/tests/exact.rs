@@ -1,6 +1,7 @@
 //! Branch and bound against brute force, and how far it reaches.
 
 use proptest::prelude::*;
+use rayon::ThreadPoolBuilder;
 
 use crate::model::{Algorithm, Goal, Outcome};
 
@@ -35,6 +36,32 @@ proptest! {
         checker::check(&problem, &proved);
         let other = plan(&problem, Algorithm::Genetic, 2, 1_500);
         prop_assert!(proved.bound <= other.objective, "{} {} is above {}", proved.bound_name, proved.bound, other.objective);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(40))]
+
+    #[test]
+    fn a_repaired_plan_is_valid(problem in problem(Goal::Makespan, Sizes::Small)) {
+        let solution = plan(&problem, Algorithm::Auto, 3, 20_000);
+        checker::check(&problem, &solution);
+    }
+}
+
+#[test]
+fn a_repaired_plan_depends_on_no_number_of_threads() {
+    for seed in 0..3 {
+        let mut problem = gangs(13, 4, seed);
+        problem.goal = Goal::Makespan;
+        let with = |threads: usize| {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.expect("a pool")
+                .install(|| plan(&problem, Algorithm::Auto, 5, 20_000))
+        };
+        let (one, three) = (with(1), with(3));
+        checker::check(&problem, &one);
+        assert_eq!(one.plan.assignments, three.plan.assignments, "{seed}");
     }
 }
 

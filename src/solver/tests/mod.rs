@@ -8,7 +8,7 @@ mod dues;
 mod exact;
 mod exhaustive;
 mod hostile;
-mod problems;
+pub(super) mod problems;
 mod projects;
 mod racks;
 mod warm;

@@ -15,29 +15,35 @@ use crate::model::{Algorithm, Goal, Millis};
 use crate::solver::bounds::Bound;
 use crate::solver::decoder::allowance::is_within;
 use crate::solver::goals::Score;
+use crate::solver::incumbent::Incumbent;
+use crate::solver::instance::Instance;
 use crate::solver::schedule::Schedule;
 use crate::solver::search::Search;
 
 use clauses::{Answer, Clauses};
 use jobs::Jobs;
 use loads::Loads;
+use places::Place;
 use tariff::{Aim, Tariff};
 use tree::{Task, Tree};
 
 /// Searches until everything was seen, or the budget ends.
 pub(super) fn run(search: &mut Search) {
-    let Some(incumbent) = search
-        .incumbent()
-        .filter(|incumbent| incumbent.score.unplaced == 0)
-    else {
+    let Some(mut schedule) = complete_plan(search) else {
         return;
     };
-    let mut schedule = incumbent.schedule.clone();
     match search.problem().goal {
         Goal::FlowTime => flow_time(search, &mut schedule),
         Goal::Makespan => makespan(search, &mut schedule),
         Goal::Cost | Goal::Shortfall | Goal::Throughput => {}
     }
+}
+
+/// The best plan, if every copy has a place in it.
+fn complete_plan(search: &Search) -> Option<Schedule> {
+    let complete = |incumbent: &&Incumbent| incumbent.score.unplaced == 0;
+    let incumbent = search.incumbent().filter(complete)?;
+    Some(incumbent.schedule.clone())
 }
 
 /// The parts add up, and so do their bounds.
@@ -158,15 +164,7 @@ fn last_end(schedule: &Schedule, jobs: &Jobs) -> Millis {
 }
 
 fn makespan(search: &mut Search, schedule: &mut Schedule) {
-    let mut batches: Vec<usize> = search
-        .instance
-        .tasks
-        .iter()
-        .map(|task| task.batch)
-        .collect();
-    batches.sort_unstable();
-    batches.dedup();
-    if batches.len() == 1 {
+    if has_one_batch(search.instance) {
         single_batch(search, schedule);
         return;
     }
@@ -203,6 +201,13 @@ fn makespan(search: &mut Search, schedule: &mut Schedule) {
     }
 }
 
+/// Whether the goal is the end of one batch.
+pub(super) fn has_one_batch(instance: &Instance) -> bool {
+    let mut batches = instance.tasks.iter().map(|task| task.batch);
+    let first = batches.next();
+    batches.all(|batch| Some(batch) == first)
+}
+
 /// The part that ends last is made to end sooner, until one is the last that cannot.
 fn single_batch(search: &mut Search, schedule: &mut Schedule) {
     let parts = jobs::parts(search.instance);
@@ -226,6 +231,28 @@ fn single_batch(search: &mut Search, schedule: &mut Schedule) {
             return;
         }
     }
+}
+
+/// Makes the part that ends last end earlier, by changes of a few copies at a time; for one batch.
+pub(super) fn repair(search: &mut Search) {
+    let Some(mut schedule) = complete_plan(search) else {
+        return;
+    };
+    let parts = jobs::parts(search.instance).into_iter();
+    let parts: Vec<Jobs> = parts
+        .filter_map(|part| Jobs::read(search.instance, &part))
+        .collect();
+    let last = parts.iter().max_by_key(|jobs| last_end(&schedule, jobs));
+    let Some(jobs) = last else { return };
+    let latest = last_end(&schedule, jobs);
+    let Some(tariff) = deadline_prices(search, jobs, latest, 100) else {
+        return;
+    };
+    let first = schedule.clone();
+    clauses::repair(search, jobs, &tariff, first, |search, places| {
+        take(search, &mut schedule, jobs, places);
+        schedule.clone()
+    });
 }
 
 /// Makes a part end as early as possible; whether it could be proved.
@@ -293,17 +320,24 @@ fn end_by_clauses(
         Answer::Unknown => (None, false, search.is_over()),
         Answer::Failed => (None, false, true),
         Answer::Fits(places) => {
-            let mut found = schedule.clone();
-            tree::write(search.instance, &mut found, jobs, &places, 0);
-            // Other parts may have used up what this one spends.
-            if !is_within(search.instance, &found) {
+            if !take(search, schedule, jobs, &places) {
                 return (None, false, true);
             }
-            *schedule = found;
-            offer(search, schedule);
             (Some(last_end(schedule, jobs)), false, search.is_over())
         }
     }
+}
+
+/// Takes the places of a part over and offers the plan; not where other parts have used up what it spends.
+fn take(search: &mut Search, schedule: &mut Schedule, jobs: &Jobs, places: &[Place]) -> bool {
+    let mut found = schedule.clone();
+    tree::write(search.instance, &mut found, jobs, places, 0);
+    let is_within = is_within(search.instance, &found);
+    if is_within {
+        *schedule = found;
+        offer(search, schedule);
+    }
+    is_within
 }
 
 /// Prices that make an end by `latest` as hard as possible; `None` where the budget ends.

@@ -6,7 +6,7 @@ use crate::solver::instance::profile::Profile;
 use super::jobs::{Class, Jobs};
 
 /// Pods on one node.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pick {
     pub class: usize,
     /// Index in the class; the first untouched one is the number of touched ones.

@@ -13,29 +13,21 @@
 //! and they take turns.
 
 mod model;
+mod prover;
+mod repair;
 mod settle;
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use pumpkin_conflict_resolvers::resolvers::ResolutionResolver;
-use pumpkin_core::predicate;
-use pumpkin_core::results::SatisfactionResultUnderAssumptions as Found;
-use pumpkin_core::results::{ProblemSolution, SolutionReference};
 use pumpkin_core::termination::TerminationCondition;
-use pumpkin_core::variables::DomainId;
-use pumpkin_core::{DefaultBrancher, Solver};
 
 use crate::model::Millis;
-use crate::solver::instance::Instance;
 use crate::solver::search::Search;
 
 use super::jobs::{Jobs, Way};
-use super::nodes::Pick;
-use super::places::{Picks, Place};
 use super::tariff::Tariff;
-use model::{LARGEST, Model, Spot};
-use settle::settled;
+use model::Scope;
+pub(super) use prover::Answer;
+use prover::Prover;
+pub(super) use repair::repair;
 
 /// Steps of the first turn.
 const FIRST_STEPS: u64 = 2_000;
@@ -53,26 +45,15 @@ pub(super) struct Clauses<'j> {
     whole: Prover<'j>,
 }
 
-/// What came of an attempt.
-pub(super) enum Answer {
-    /// A plan within the limit, by job; without places where nodes are not told apart.
-    Fits(Vec<Place>),
-    /// There is none.
-    Refuted,
-    Unknown,
-    /// The solver failed: nothing more will be known.
-    Failed,
-}
-
 impl<'j> Clauses<'j> {
     /// All plans that end by `latest`, which is what the prices are for; `None` where numbers are too large or too many.
     pub fn new(jobs: &'j Jobs, tariff: &Tariff, latest: Millis) -> Option<Self> {
         let is_one = |way: &Way| way.lanes.len() == 1 && jobs.classes[way.lanes[0].class].size == 1;
         let has_nodes = !jobs.ways.iter().all(is_one);
-        let pooled = has_nodes.then(|| Prover::new(jobs, tariff, latest, false));
+        let pooled = has_nodes.then(|| Prover::new(jobs, tariff, latest, Scope::Classes));
         Some(Self {
             pooled: pooled.flatten(),
-            whole: Prover::new(jobs, tariff, latest, true)?,
+            whole: Prover::new(jobs, tariff, latest, Scope::Nodes)?,
         })
     }
 
@@ -81,13 +62,13 @@ impl<'j> Clauses<'j> {
         let mut steps = FIRST_STEPS;
         loop {
             if let Some(pooled) = &mut self.pooled {
-                match pooled.end_by(search, latest, steps.saturating_mul(POOLED)) {
+                match end_by(pooled, search, latest, steps.saturating_mul(POOLED)) {
                     Answer::Refuted => return Answer::Refuted,
                     Answer::Fits(_) | Answer::Failed => self.pooled = None,
                     Answer::Unknown => {}
                 }
             }
-            let answer = self.whole.end_by(search, latest, steps);
+            let answer = end_by(&mut self.whole, search, latest, steps);
             let is_open = matches!(answer, Answer::Unknown);
             if !is_open || search.is_over() || steps >= most_steps {
                 return answer;
@@ -97,74 +78,14 @@ impl<'j> Clauses<'j> {
     }
 }
 
-/// A model, and what is learnt of it.
-struct Prover<'j> {
-    jobs: &'j Jobs,
-    /// `None` after a failure of its own.
-    solver: Option<Solver>,
-    brancher: DefaultBrancher,
-    resolver: ResolutionResolver,
-    end: DomainId,
-    starts: Vec<DomainId>,
-    spots: Vec<Spot>,
-}
-
-impl<'j> Prover<'j> {
-    fn new(jobs: &'j Jobs, tariff: &Tariff, latest: Millis, has_nodes: bool) -> Option<Self> {
-        let longest = jobs.ways.iter().map(|way| way.duration).max()?;
-        let all = latest.checked_add(longest)?.checked_add(1)?;
-        if !(0..LARGEST).contains(&all) {
-            return None;
-        }
-        let model = guarded(|| Model::build(jobs, tariff, latest as i32, has_nodes))??;
-        Some(Self {
-            jobs,
-            brancher: model.solver.default_brancher(),
-            solver: Some(model.solver),
-            resolver: ResolutionResolver::default(),
-            end: model.end,
-            starts: model.starts,
-            spots: model.spots,
-        })
-    }
-
-    fn end_by(&mut self, search: &mut Search, latest: Millis, most_steps: u64) -> Answer {
-        let (Some(mut solver), Ok(latest)) = (self.solver.take(), i32::try_from(latest)) else {
-            return Answer::Failed;
-        };
-        let (end, instance) = (self.end, search.instance);
-        let mut patience = Patience {
-            search,
-            left: most_steps,
-            granted: 0,
-        };
-        let answer = guarded(|| {
-            let found = solver.satisfy_under_assumptions(
-                &mut self.brancher,
-                &mut patience,
-                &mut self.resolver,
-                &[predicate!(end <= latest)],
-            );
-            match found {
-                Found::Satisfiable(found) => {
-                    let solution = found.solution();
-                    let places = read(instance, self.jobs, &self.starts, &self.spots, solution);
-                    Answer::Fits(places.map_or(Vec::new(), |places| settled(self.jobs, places)))
-                }
-                Found::Unsatisfiable(_) | Found::UnsatisfiableUnderAssumptions(_) => {
-                    Answer::Refuted
-                }
-                Found::Unknown(_) => Answer::Unknown,
-            }
-        });
-        self.solver = answer.is_some().then_some(solver);
-        answer.unwrap_or(Answer::Failed)
-    }
-}
-
-/// Runs what may fail in the solver, which asserts much of itself: a plan must not be lost by that, nor the program.
-fn guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(run)).ok()
+fn end_by(prover: &mut Prover, search: &mut Search, latest: Millis, most_steps: u64) -> Answer {
+    let instance = search.instance;
+    let mut patience = Patience {
+        search,
+        left: most_steps,
+        granted: 0,
+    };
+    prover.solve(instance, latest, &[], &mut patience)
 }
 
 /// Ends when the budget does, or so many steps are made.
@@ -192,44 +113,4 @@ impl TerminationCondition for Patience<'_, '_> {
         self.granted -= 1;
         false
     }
-}
-
-/// The places in a solution. A gang that stands nearer together than its way says ends sooner.
-fn read(
-    instance: &Instance,
-    jobs: &Jobs,
-    starts: &[DomainId],
-    spots: &[Spot],
-    solution: SolutionReference,
-) -> Option<Vec<Place>> {
-    let mut taken: BTreeMap<usize, (usize, Vec<Pick>)> = BTreeMap::new();
-    for spot in spots {
-        if solution.get_literal_value(spot.is_taken) {
-            let job = jobs.ways[spot.way].job;
-            let (_, picks) = taken.entry(job).or_insert((spot.way, Vec::new()));
-            picks.push(spot.pick);
-        }
-    }
-    let place = |(job, start): (usize, &DomainId)| {
-        let (way, picks) = taken.remove(&job)?;
-        let start = Millis::from(solution.get_integer_value(*start));
-        let view = &instance.task(jobs.jobs[job].copy).modes[jobs.ways[way].mode];
-        let level = instance.spanned(picks.len(), picks.iter().map(|pick| pick.class));
-        let lasting = |pick: &Pick| {
-            let mut runs = view.runs.iter();
-            runs.find(|run| run.class == pick.class)
-                .map(|run| run.lasting(level))
-        };
-        let end = start + picks.iter().filter_map(lasting).max()?;
-        let bound = 0.0;
-        let picks = Picks::Many(picks);
-        Some(Place {
-            way,
-            start,
-            end,
-            bound,
-            picks,
-        })
-    };
-    starts.iter().enumerate().map(place).collect()
 }

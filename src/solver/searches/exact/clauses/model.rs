@@ -36,9 +36,28 @@ struct Use {
     amount: i64,
 }
 
+/// Which plans the model has.
+#[derive(Clone, Copy)]
+pub(super) enum Scope<'s> {
+    /// All, with each class as one node.
+    Classes,
+    /// All.
+    Nodes,
+    /// Those in which the copies with a stand keep it, and may start at another time.
+    Near(&'s [Option<Stand>]),
+}
+
+/// The way and the nodes of a copy.
+#[derive(Clone)]
+pub(super) struct Stand {
+    pub way: usize,
+    pub picks: Vec<Pick>,
+}
+
 /// What the solver is told, bit by bit.
 pub(super) struct Model<'j> {
     jobs: &'j Jobs,
+    scope: Scope<'j>,
     pub solver: Solver,
     tag: ConstraintTag,
     /// The latest end of all, and of each copy.
@@ -57,9 +76,10 @@ pub(super) struct Model<'j> {
 }
 
 impl<'j> Model<'j> {
-    /// All plans that end by `latest`; `None` where numbers are too large or too many. Without nodes each class is one.
-    pub fn build(jobs: &'j Jobs, tariff: &Tariff, latest: i32, has_nodes: bool) -> Option<Self> {
-        let mut model = Self::new(jobs, latest);
+    /// Plans that end by `latest`; `None` where numbers are too large or too many.
+    pub fn build(jobs: &'j Jobs, tariff: &Tariff, latest: i32, scope: Scope<'j>) -> Option<Self> {
+        let has_nodes = !matches!(scope, Scope::Classes);
+        let mut model = Self::new(jobs, latest, scope);
         for job in 0..jobs.jobs.len() {
             model.add_job(job)?;
         }
@@ -73,7 +93,7 @@ impl<'j> Model<'j> {
         Some(model)
     }
 
-    fn new(jobs: &'j Jobs, latest: i32) -> Self {
+    fn new(jobs: &'j Jobs, latest: i32, scope: Scope<'j>) -> Self {
         let mut solver = Solver::with_options(SolverOptions {
             memory_preallocated: 1,
             ..SolverOptions::default()
@@ -90,6 +110,7 @@ impl<'j> Model<'j> {
         let ends = jobs.deadlines(|_| latest.into()).into_iter();
         Self {
             jobs,
+            scope,
             tag: solver.new_constraint_tag(),
             latest,
             exit: latest + 1,
@@ -102,6 +123,13 @@ impl<'j> Model<'j> {
             sizes: sizes
                 .map(|(class, view)| view.size.min(needed(class)))
                 .collect(),
+        }
+    }
+
+    fn stand(&self, job: usize) -> Option<&'j Stand> {
+        match self.scope {
+            Scope::Near(stands) => stands[job].as_ref(),
+            Scope::Classes | Scope::Nodes => None,
         }
     }
 
@@ -142,7 +170,9 @@ impl<'j> Model<'j> {
             .solver
             .new_bounded_integer(head, (end - least).max(head));
         self.starts.push(start);
-        if let Some(twin) = view.twin {
+        // Copies that stand somewhere may be in any order.
+        let is_free = |job: &usize| self.stand(*job).is_none();
+        if let Some(twin) = view.twin.filter(|twin| is_free(twin) && is_free(&job)) {
             let order = constraints::binary_less_than_or_equals(self.starts[twin], start, self.tag);
             self.solver.add_constraint(order).post();
         }
@@ -155,10 +185,11 @@ impl<'j> Model<'j> {
             }
         }
         let mut taken = Vec::new();
+        let stand = self.stand(job);
         for way in view.ways.clone() {
             let duration = jobs.ways[way].duration as i32;
             let last = end - duration;
-            if last < head {
+            if last < head || stand.is_some_and(|stand| stand.way != way) {
                 continue;
             }
             let (is_taken, own) = self.new_use(head, last);
@@ -195,6 +226,15 @@ impl<'j> Model<'j> {
     /// The pods of a way on each node: all of them somewhere, and one at least where they take as long as the way.
     fn add_spots_of(&mut self, way: usize, is_way: Literal, start: DomainId) -> Option<()> {
         let (jobs, view) = (self.jobs, &self.jobs.ways[way]);
+        if let Some(stand) = self.stand(view.job) {
+            self.spots.extend(stand.picks.iter().map(|&pick| Spot {
+                way,
+                pick,
+                is_taken: is_way,
+                start,
+            }));
+            return Some(());
+        }
         if let [lane] = view.lanes.as_slice()
             && self.sizes[lane.class] == 1
         {
