@@ -158,7 +158,13 @@ fn to_the_end(search: &Search, size: &Size) -> &'static [Stage] {
             (0.98, exact::repair),
             (1.0, target::run),
         ],
-        Size::Some | Size::Many => &[(0.2, genetic::run), (0.6, target::run), (1.0, target::run)],
+        Size::Some => &[
+            (0.3, target::run),
+            (0.6, target::run),
+            (0.9, target::run),
+            (1.0, exact::run),
+        ],
+        Size::Many => &[(0.2, genetic::run), (0.6, target::run), (1.0, target::run)],
     }
 }
 

@@ -211,7 +211,7 @@ struct Steps<'n, 'a> {
 
 impl TerminationCondition for Steps<'_, '_> {
     fn should_stop(&mut self) -> bool {
-        if self.left == 0 || self.left % PACE == 0 && self.meter.expired() {
+        if self.left == 0 || self.left.is_multiple_of(PACE) && self.meter.expired() {
             return true;
         }
         self.left -= 1;
