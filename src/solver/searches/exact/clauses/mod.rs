@@ -15,6 +15,7 @@
 mod model;
 mod prover;
 mod repair;
+mod room;
 mod settle;
 
 use pumpkin_core::termination::TerminationCondition;

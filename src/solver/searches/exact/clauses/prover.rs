@@ -42,8 +42,6 @@ pub(super) struct Prover<'j> {
     jobs: &'j Jobs,
     /// `None` after a failure of its own.
     solver: Option<Solver>,
-    /// There is no plan at all, which the solver must not be asked again.
-    is_refuted: bool,
     brancher: DynamicBrancher,
     /// Whether there was a conflict since this was last asked.
     conflict: Rc<Cell<bool>>,
@@ -72,7 +70,6 @@ impl<'j> Prover<'j> {
             brancher: DynamicBrancher::new(branchers),
             conflict,
             solver: Some(model.solver),
-            is_refuted: false,
             resolver: ResolutionResolver::default(),
             end: model.end,
             starts: model.starts,
@@ -88,9 +85,6 @@ impl<'j> Prover<'j> {
         these: &[Predicate],
         patience: &mut impl TerminationCondition,
     ) -> Answer {
-        if self.is_refuted {
-            return Answer::Refuted;
-        }
         let (Some(mut solver), Ok(latest)) = (self.solver.take(), i32::try_from(latest)) else {
             return Answer::Failed;
         };
@@ -116,11 +110,9 @@ impl<'j> Prover<'j> {
                     let places = read(instance, self.jobs, &self.starts, &self.spots, solution);
                     Answer::Fits(places.map_or(Vec::new(), |places| settled(self.jobs, places)))
                 }
-                Found::Unsatisfiable(_) => {
-                    self.is_refuted = true;
+                Found::Unsatisfiable(_) | Found::UnsatisfiableUnderAssumptions(_) => {
                     Answer::Refuted
                 }
-                Found::UnsatisfiableUnderAssumptions(_) => Answer::Refuted,
                 Found::Unknown(_) => Answer::Unknown,
             }
         });
