@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
 
-use crate::model::{Algorithm, Goal, Outcome};
+use crate::model::{
+    Algorithm, Goal, Hold, Mode, Near, NodeClass, Outcome, PlannedTask, Problem, Resources,
+};
 
-use super::problems::{Sizes, gangs, gangs_on_two_classes, moldable, problem};
+use super::problems::{Sizes, gangs, moldable, nodes, problem, run};
 use super::{cases, checker, exhaustive, plan};
 
 fn timed_goal() -> impl Strategy<Value = Goal> {
@@ -100,4 +102,62 @@ fn a_dear_spread_hides_no_cheap_one() {
     assert_eq!((proved.objective, proved.outcome), (83, Outcome::Optimal));
     let other = plan(&problem, Algorithm::Genetic, 2, 1_500);
     assert_eq!(other.objective, 83);
+}
+
+/// Gangs over two classes of which one is free later: their spreads take room of different price.
+fn gangs_on_two_classes() -> Problem {
+    let class =
+        |nodes: std::ops::Range<usize>, free: &[i64], holds: &[(i64, [i64; 2])]| NodeClass {
+            nodes: nodes.collect(),
+            free: free.to_vec(),
+            holds: holds
+                .iter()
+                .map(|&(until, _)| Hold {
+                    from: 0,
+                    until,
+                    demand: Resources::default(),
+                })
+                .collect(),
+            held: holds.iter().map(|(_, held)| held.to_vec()).collect(),
+        };
+    let task = |copies: u32, weight: i64, release: i64, pods: u32, demand: [i64; 2]| {
+        move |runs: &[(usize, i64, u32)]| PlannedTask {
+            near: Near::Anywhere,
+            batch: 0,
+            name: format!("{copies}-{weight}-{release}-{pods}"),
+            copies: (0..copies).collect(),
+            weight,
+            release,
+            due: None,
+            after: Vec::new(),
+            modes: vec![Mode {
+                communicate: Vec::new(),
+                flavor: None,
+                pods,
+                requests: Resources::default(),
+                demand: demand.to_vec(),
+                value: 0,
+                spends: Vec::new(),
+                runs: runs
+                    .iter()
+                    .map(|&(class, duration, slots)| run(class, duration, slots))
+                    .collect(),
+            }],
+        }
+    };
+    Problem {
+        goal: Goal::FlowTime,
+        resources: vec!["r0".into(), "r1".into()],
+        classes: vec![
+            class(0..2, &[3, 1], &[(4, [2, 0])]),
+            class(2..6, &[1, 1], &[]),
+        ],
+        tasks: vec![
+            task(2, 3, 2, 1, [0, 1])(&[(1, 0, 1)]),
+            task(4, 1, 3, 5, [0, 1])(&[(0, 2, 1), (1, 2, 1)]),
+            task(2, 1, 1, 2, [1, 0])(&[(0, 5, 3), (1, 5, 1)]),
+            task(3, 1, 3, 1, [0, 1])(&[(0, 3, 1), (1, 4, 1)]),
+        ],
+        ..nodes(6, 0)
+    }
 }

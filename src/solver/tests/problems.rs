@@ -362,7 +362,7 @@ pub fn seed_case() -> Problem {
     }
 }
 
-fn nodes(count: usize, gpus: i64) -> Problem {
+pub fn nodes(count: usize, gpus: i64) -> Problem {
     Problem {
         resources: vec!["example.com/gpu".into()],
         nodes: (0..count).map(|node| format!("n{node}")).collect(),
@@ -380,7 +380,7 @@ fn nodes(count: usize, gpus: i64) -> Problem {
     }
 }
 
-fn run(class: usize, duration: i64, slots: u32) -> Run {
+pub fn run(class: usize, duration: i64, slots: u32) -> Run {
     Run {
         across: Vec::new(),
         class,
@@ -455,62 +455,4 @@ pub fn gangs(tasks: usize, count: usize, seed: u64) -> Problem {
         task.modes.iter_mut().for_each(of_four);
     }
     problem
-}
-
-/// Gangs over two classes of which one is free later: their spreads take room of different price.
-pub fn gangs_on_two_classes() -> Problem {
-    let class =
-        |nodes: std::ops::Range<usize>, free: &[i64], holds: &[(i64, [i64; 2])]| NodeClass {
-            nodes: nodes.collect(),
-            free: free.to_vec(),
-            holds: holds
-                .iter()
-                .map(|&(until, _)| Hold {
-                    from: 0,
-                    until,
-                    demand: Resources::default(),
-                })
-                .collect(),
-            held: holds.iter().map(|(_, held)| held.to_vec()).collect(),
-        };
-    let task = |copies: u32, weight: i64, release: i64, pods: u32, demand: [i64; 2]| {
-        move |runs: &[(usize, i64, u32)]| PlannedTask {
-            near: Near::Anywhere,
-            batch: 0,
-            name: format!("{copies}-{weight}-{release}-{pods}"),
-            copies: (0..copies).collect(),
-            weight,
-            release,
-            due: None,
-            after: Vec::new(),
-            modes: vec![Mode {
-                communicate: Vec::new(),
-                flavor: None,
-                pods,
-                requests: size_named(1),
-                demand: demand.to_vec(),
-                value: 0,
-                spends: Vec::new(),
-                runs: runs
-                    .iter()
-                    .map(|&(class, duration, slots)| run(class, duration, slots))
-                    .collect(),
-            }],
-        }
-    };
-    Problem {
-        goal: Goal::FlowTime,
-        resources: vec!["r0".into(), "r1".into()],
-        classes: vec![
-            class(0..2, &[3, 1], &[(4, [2, 0])]),
-            class(2..6, &[1, 1], &[]),
-        ],
-        tasks: vec![
-            task(2, 3, 2, 1, [0, 1])(&[(1, 0, 1)]),
-            task(4, 1, 3, 5, [0, 1])(&[(0, 2, 1), (1, 2, 1)]),
-            task(2, 1, 1, 2, [1, 0])(&[(0, 5, 3), (1, 5, 1)]),
-            task(3, 1, 3, 1, [0, 1])(&[(0, 3, 1), (1, 4, 1)]),
-        ],
-        ..nodes(6, 0)
-    }
 }

@@ -235,7 +235,7 @@ fn single_batch(search: &mut Search, schedule: &mut Schedule) {
 
 /// Makes the part that ends last end earlier, by changes of a few copies at a time; for one batch.
 pub(super) fn repair(search: &mut Search) {
-    let Some(mut schedule) = complete_plan(search) else {
+    let Some(schedule) = complete_plan(search) else {
         return;
     };
     let parts = jobs::parts(search.instance).into_iter();
@@ -248,11 +248,7 @@ pub(super) fn repair(search: &mut Search) {
     let Some(tariff) = deadline_prices(search, jobs, latest, 100) else {
         return;
     };
-    let first = schedule.clone();
-    clauses::repair(search, jobs, &tariff, first, |search, places| {
-        take(search, &mut schedule, jobs, places);
-        schedule.clone()
-    });
+    clauses::repair(search, jobs, &tariff, schedule);
 }
 
 /// Makes a part end as early as possible; whether it could be proved.

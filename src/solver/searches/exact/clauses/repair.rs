@@ -19,7 +19,7 @@ use crate::solver::search::Search;
 
 use super::super::super::keys::generator;
 use super::super::tariff::Tariff;
-use super::super::{jobs::Jobs, last_end, nodes::Pick, places::Place};
+use super::super::{jobs::Jobs, last_end, nodes::Pick, places::Place, take};
 use super::model::{Scope, Stand};
 use super::prover::{Answer, Prover};
 use super::{PACE, PLANS};
@@ -33,14 +33,12 @@ const FEWEST: usize = 2;
 /// Tells the random numbers of this search from those of others.
 const STREAM: u64 = 2 << 32;
 
-/// Makes a plan of the jobs end earlier and earlier, until the budget ends or nothing better is left: `take` is told the
-/// places of all jobs, and returns the plan to go on from.
+/// Makes a plan of the jobs end earlier and earlier, until the budget ends or nothing better is left.
 pub(in super::super) fn repair(
     search: &mut Search,
     jobs: &Jobs,
     tariff: &Tariff,
     mut schedule: Schedule,
-    mut take: impl FnMut(&mut Search, &[Place]) -> Schedule,
 ) {
     let (instance, seed, all) = (search.instance, search.seed, jobs.jobs.len());
     let mut size = FEWEST.max(all / 3).min(all);
@@ -80,7 +78,7 @@ pub(in super::super) fn repair(
             }
         }
         if let Some(places) = found.iter().min_by_key(|places| end(places)) {
-            schedule = take(search, places);
+            take(search, &mut schedule, jobs, places);
         }
     }
 }
