@@ -150,7 +150,12 @@ fn to_the_end(search: &Search, size: &Size) -> &'static [Stage] {
     let is_one = exact::has_one_batch(search.instance);
     match size {
         Size::Few => &[(0.1, target::run), (0.95, exact::run), (1.0, target::run)],
-        Size::Several if is_one => &[(0.3, target::run), (0.8, exact::run), (1.0, exact::repair)],
+        Size::Several if is_one => &[
+            (0.3, target::run),
+            (0.8, exact::run),
+            (0.98, exact::repair),
+            (1.0, target::run),
+        ],
         Size::Several => &[(0.3, target::run), (0.85, exact::run), (1.0, target::run)],
         Size::Some if is_one => &[
             (0.35, target::run),
