@@ -234,9 +234,6 @@ fn tolerations(tolerations: &Value, at: &str) -> Judged {
 
 fn operator(rule: &Value, list: &[&str], at: &str) -> Judged {
     let operator = rule["operator"].as_str().unwrap_or_default();
-    if rule["operator"].is_null() {
-        return Ok(());
-    }
     known(operator, list, &format!("{at}.operator"))
 }
 

@@ -24,6 +24,7 @@ pub mod placement;
 pub mod pod;
 mod ports;
 pub mod prediction;
+pub mod protobuf;
 pub mod quantity;
 mod remedy;
 #[cfg(test)]

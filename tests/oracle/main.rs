@@ -8,6 +8,7 @@ mod neighbours;
 mod oracle;
 mod pair;
 mod planted;
+mod protobuf;
 mod quantities;
 mod requests;
 mod resources;

@@ -4,6 +4,8 @@
 //	{"pod": ..., "node": ..., "others": []}   what each filter of kube-scheduler and the kubelet's admission say
 //	{"pod": ..., "nodes": [], "others": [], "namespaces": []}   the nodes that other pods keep it off
 //	{"quantity": "1.5Gi"}                     the value of a quantity
+//	{"pod": ..., "encode": true}              the pod in JSON and in Protobuf
+//	{"pod": ..., "encode": true, "fill": 7}   the same of a pod with something in most of its fields
 //	{"words": true}                           names of fields and of the scheduler's default plugins
 //
 // With defaults, objects are first completed as the API server does it.
@@ -29,6 +31,8 @@ type question struct {
 	Defaults bool
 	Quantity *string
 	Words    bool
+	Encode   bool
+	Fill     *int64
 
 	Nodes      []*v1.Node
 	Namespaces []*v1.Namespace
@@ -72,6 +76,12 @@ func (j *judge) answer(asked *question) any {
 	}
 	if asked.Words {
 		return words()
+	}
+	if asked.Fill != nil {
+		asked.Pod = fill(*asked.Fill, asked.Pod)
+	}
+	if asked.Encode {
+		return encode(asked.Pod)
 	}
 	if asked.Defaults {
 		defaults.SetObjectDefaults_Pod(asked.Pod)
