@@ -12,8 +12,8 @@ use tracing::warn;
 
 use super::caches::Caches;
 use super::call::{Answer, Content, Failure, send};
-use super::kept::Delivered;
 use super::lease::Freshness;
+use super::wire;
 use crate::api::{SCHEDULING_GATE, annotation};
 use crate::cluster::ledger::{self, Key};
 use crate::cluster::pod::Pod;
@@ -113,7 +113,7 @@ impl Writer<'_> {
     /// Reads the pod that the server holds. It may differ from what was asked for: admission adds to it.
     fn claim(&self, create: &CreatePod, body: &Bytes) -> Outcome {
         let name = &create.name;
-        let read = match serde_json::from_slice::<Delivered<Pod>>(body) {
+        let read = match wire::object::<Pod>(body) {
             Ok(pod) => pod.reading,
             Err(_) => return self.unknown(key(create), UNRENEWED),
         };
@@ -290,7 +290,7 @@ impl Writer<'_> {
 
     /// The pod is as the answer shows it; one that cannot be read is left to the watch.
     fn now_is(&self, body: &Bytes) {
-        let read = serde_json::from_slice::<Delivered<Pod>>(body);
+        let read = wire::object::<Pod>(body);
         if let Some(pod) = read.ok().and_then(|pod| pod.reading.kept) {
             let pod = std::sync::Arc::new(pod);
             self.caches
@@ -324,7 +324,7 @@ impl Writer<'_> {
 
 /// Whether the Service belongs to the batch of the pod.
 fn owned(create: &CreatePod, service: &Bytes) -> Result<(), Outcome> {
-    let service: Value = serde_json::from_slice(service).unwrap_or_default();
+    let service = wire::value(service).unwrap_or_default();
     let owner = &service["metadata"]["ownerReferences"][0];
     match owner["kind"].as_str() {
         Some("TaskBatch") if owner["uid"] == create.batch.uid.as_str() => Ok(()),

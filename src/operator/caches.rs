@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use kube::{Api, Client};
+use kube::Client;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::kept::{Kept, Priority};
+use super::source::Source;
 use super::store::{Feed, lock};
-use super::watch::{STALE, follow, scope};
+use super::watch::{STALE, follow};
 use crate::api::TaskBatch;
 use crate::cluster::ledger::{Key, Ledger, revision};
 use crate::cluster::pod::Pod;
@@ -78,13 +79,35 @@ impl Caches {
         };
         let batches = places
             .into_iter()
-            .map(|place| fill(&mut watches, scope(client.clone(), place), &bell, since))
+            .map(|place| {
+                fill(
+                    &mut watches,
+                    Source::new(client.clone(), place),
+                    &bell,
+                    since,
+                )
+            })
             .collect();
         Self {
             batches,
-            nodes: fill(&mut watches, Api::all(client.clone()), &bell, since),
-            pods: fill(&mut watches, scope(client.clone(), None), &bell, since),
-            priorities: fill(&mut watches, Api::all(client.clone()), &bell, since),
+            nodes: fill(
+                &mut watches,
+                Source::new(client.clone(), None),
+                &bell,
+                since,
+            ),
+            pods: fill(
+                &mut watches,
+                Source::new(client.clone(), None),
+                &bell,
+                since,
+            ),
+            priorities: fill(
+                &mut watches,
+                Source::new(client.clone(), None),
+                &bell,
+                since,
+            ),
             ledger: Mutex::default(),
             written: Mutex::default(),
             selector,
@@ -281,14 +304,14 @@ fn is_newer(ours: &TaskBatch, shown: &TaskBatch) -> bool {
 
 fn fill<K: Kept>(
     watches: &mut JoinSet<()>,
-    api: Api<super::kept::Delivered<K>>,
+    source: Source<K>,
     bell: &Arc<Notify>,
     since: &str,
 ) -> Arc<Feed<K>> {
     let feed = Arc::new(Feed::new(bell.clone()));
     feed.lock().reach(since);
     let filled = feed.clone();
-    watches.spawn(async move { follow(api, &filled).await });
+    watches.spawn(async move { follow(source, &filled).await });
     feed
 }
 

@@ -8,13 +8,15 @@ use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
 
+use super::wire;
+
 /// How long the API server may work on a call. It is told so, so a call that we gave up on
 /// is not carried out later.
 pub const SERVER_LIMIT: Duration = Duration::from_secs(8);
 /// How long we wait for the answer: longer than the API server works on it.
 const PATIENCE: Duration = Duration::from_secs(9);
-/// The most bytes of an answer that are read. An object has at most 1.5 MiB in etcd.
-const MOST_BYTES: usize = 16 << 20;
+/// The most bytes of an object that are read. It has at most 1.5 MiB in etcd.
+pub const MOST_BYTES: usize = 16 << 20;
 /// How long to wait before a call whose outcome is not known is looked at again.
 const SETTLE: Duration = Duration::from_secs(1);
 /// The most that a server may ask us to wait.
@@ -94,12 +96,14 @@ impl Content {
     }
 }
 
-/// Sends one request. The client must not retry by itself, since that would hide what became of it.
+/// Sends one request; [`wire`] reads what comes back. The client must not retry by itself, since that would hide what
+/// became of it.
 pub async fn send(client: &Client, method: &str, path: &str, content: Option<Content>) -> Answer {
     let limit = SERVER_LIMIT.as_secs();
     // Warnings of fields that the server does not know would be read by nobody.
     let uri = format!("{path}?timeout={limit}s&fieldManager=taskbatch&fieldValidation=Ignore");
     let mut request = Request::builder().method(method).uri(uri);
+    request = request.header(header::ACCEPT, wire::ACCEPT);
     if let Some(content) = &content {
         request = request.header(header::CONTENT_TYPE, content.kind);
     }
@@ -128,14 +132,7 @@ fn classify(code: StatusCode, wait: Option<Duration>, body: Bytes) -> Answer {
     if code.is_success() {
         return Answer::Accepted(body);
     }
-    let status: Status = serde_json::from_slice(&body).unwrap_or_else(|_| {
-        let text: String = String::from_utf8_lossy(&body)
-            .trim()
-            .chars()
-            .take(500)
-            .collect();
-        Status::failure(&text, "").with_code(code.as_u16())
-    });
+    let status = wire::status(&body, code);
     match code {
         StatusCode::NOT_FOUND => Answer::Missing,
         StatusCode::CONFLICT => Answer::Conflict(Box::new(status)),

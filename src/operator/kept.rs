@@ -2,18 +2,15 @@
 //!
 //! An object that cannot be read must stall nothing: it is delivered all the same, with the trouble.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::de::DeserializeSeed;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::unmanaged::Fields;
+use super::unmanaged::Unmanaged;
 use crate::api::TaskBatch;
 use crate::cluster::binding::{self, Binder};
 use crate::cluster::ledger::Key;
@@ -28,6 +25,8 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 pub trait Kept: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// The object as it comes over the wire.
     type Wire: Resource<DynamicType = ()>;
+    /// Whether all that is kept of it can be read from Protobuf, see [`crate::cluster::protobuf`].
+    const IN_PROTOBUF: bool = false;
 
     /// Reads an object.
     fn read(object: Value) -> Reading<Self>;
@@ -63,6 +62,7 @@ impl<K> Reading<K> {
 
 impl Kept for Pod {
     type Wire = k8s::Pod;
+    const IN_PROTOBUF: bool = true;
 
     /// A pod of strangers that has ended uses nothing, and is not kept. A pod whose requests cannot be
     /// read is kept without them, with the trouble: its node must not be used.
@@ -246,66 +246,39 @@ impl Kept for Priority {
 /// An object as a list or a watch delivers it, already read.
 #[derive(Clone, Debug)]
 pub struct Delivered<K> {
-    meta: ObjectMeta,
+    key: Key,
+    version: String,
     /// What came of reading it.
     pub reading: Reading<K>,
 }
 
+impl<K: Kept> Delivered<K> {
+    /// Reads an object.
+    pub fn of(object: Value) -> Self {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+        Self {
+            key: (text("namespace").to_owned(), text("name").to_owned()),
+            version: text("resourceVersion").to_owned(),
+            reading: K::read(object),
+        }
+    }
+}
+
 impl<K> Delivered<K> {
     /// Namespace, empty for what has none, and name.
-    pub fn key(&self) -> Key {
-        let text = |part: &Option<String>| part.clone().unwrap_or_default();
-        (text(&self.meta.namespace), text(&self.meta.name))
+    pub fn key(&self) -> &Key {
+        &self.key
     }
 
     /// Its resource version.
     pub fn version(&self) -> &str {
-        self.meta.resource_version.as_deref().unwrap_or_default()
+        &self.version
     }
 }
 
 impl<'de, K: Kept> Deserialize<'de> for Delivered<K> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let object = Fields::OfObject.deserialize(from)?;
-        let text = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
-        let meta = ObjectMeta {
-            name: text("name"),
-            namespace: text("namespace"),
-            uid: text("uid"),
-            resource_version: text("resourceVersion"),
-            ..ObjectMeta::default()
-        };
-        let reading = K::read(object);
-        Ok(Self { meta, reading })
-    }
-}
-
-impl<K: Kept> Resource for Delivered<K> {
-    type DynamicType = ();
-    type Scope = <K::Wire as Resource>::Scope;
-
-    fn kind(_: &()) -> Cow<'_, str> {
-        K::Wire::kind(&())
-    }
-
-    fn group(_: &()) -> Cow<'_, str> {
-        K::Wire::group(&())
-    }
-
-    fn version(_: &()) -> Cow<'_, str> {
-        K::Wire::version(&())
-    }
-
-    fn plural(_: &()) -> Cow<'_, str> {
-        K::Wire::plural(&())
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.meta
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.meta
+        Unmanaged::deserialize(from).map(|Unmanaged(object)| Self::of(object))
     }
 }
 
@@ -371,7 +344,7 @@ mod tests {
         let batch: Delivered<TaskBatch> = serde_json::from_str(text).expect("delivered");
         assert_eq!(
             (batch.key(), batch.version()),
-            (("ns".into(), "b".into()), "9")
+            (&("ns".into(), "b".into()), "9")
         );
         assert!(batch.reading.kept.is_none());
         assert!(

@@ -24,9 +24,11 @@ mod lease;
 mod metrics;
 mod pace;
 mod report;
+mod source;
 mod store;
 mod unmanaged;
 mod watch;
+mod wire;
 mod world;
 
 pub use clients::{Access, AccessError};

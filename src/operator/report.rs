@@ -15,8 +15,8 @@ use tracing::{debug, warn};
 use super::act::batch_path;
 use super::caches::Caches;
 use super::call::{Answer, Content, send};
-use super::kept::Delivered;
 use super::lease::Freshness;
+use super::wire;
 use crate::api::TaskBatch;
 use crate::decide::{Event, NewStatus, ObjectId};
 
@@ -75,7 +75,7 @@ impl Reporter<'_> {
         let path = format!("{}/status", batch_path(batch));
         match send(self.client, "PATCH", &path, Some(Content::patch(&patch))).await {
             Answer::Accepted(body) => {
-                let written = serde_json::from_slice::<Delivered<TaskBatch>>(&body);
+                let written = wire::object::<TaskBatch>(&body);
                 if let Some(batch) = written.ok().and_then(|batch| batch.reading.kept) {
                     self.caches.wrote(batch);
                 }

@@ -48,7 +48,7 @@ impl<K> Default for Store<K> {
 impl<K: Kept> Objects<K> {
     /// Puts an object in; whether that changed anything.
     fn put(&mut self, object: Delivered<K>) -> bool {
-        let key = object.key();
+        let key = object.key().clone();
         let trouble = object.reading.trouble;
         let before = match &trouble {
             Some(trouble) => self.troubles.insert(key.clone(), trouble.clone()),
@@ -106,7 +106,7 @@ impl<K: Kept> Store<K> {
     /// An object was deleted; whether that matters.
     pub fn remove(&mut self, object: &Delivered<K>) -> bool {
         self.reach(object.version());
-        let key = object.key();
+        let key = object.key().clone();
         let known = self.shown.kept.remove(&key).is_some();
         self.shown.troubles.remove(&key).is_some() || known
     }

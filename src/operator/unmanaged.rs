@@ -2,16 +2,23 @@
 
 use std::fmt;
 
-use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-/// Reads JSON, and leaves out the managed fields of an object: often its longest part, and of no use here.
+/// An object in JSON without its managed fields: often its longest part, and of no use here.
+pub struct Unmanaged(pub Value);
+
+impl<'de> Deserialize<'de> for Unmanaged {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Fields::OfObject.deserialize(from).map(Self)
+    }
+}
+
+/// Which fields are read.
 #[derive(Clone, Copy)]
-pub enum Fields {
-    /// Of the whole object.
+enum Fields {
     OfObject,
-    /// Of its metadata.
     OfMetadata,
 }
 
@@ -59,8 +66,7 @@ mod tests {
     fn managed_fields_are_left_out_and_nothing_else() {
         let text = r#"{"metadata": {"name": "p", "managedFields": [{"manager": "m"}], "labels": {"managedFields": "x"}},
             "managedFields": 1, "spec": {"managedFields": [2]}}"#;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let read = Fields::OfObject.deserialize(&mut json).expect("an object");
+        let Unmanaged(read) = serde_json::from_str(text).expect("an object");
         let mut wanted: Value = serde_json::from_str(text).expect("JSON");
         wanted["metadata"]
             .as_object_mut()

@@ -7,15 +7,15 @@
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use kube::api::{Api, ListParams, WatchEvent, WatchParams};
+use kube::api::{ListParams, WatchParams};
 use kube::runtime::watcher::DefaultBackoff;
-use kube::{Client, Resource};
 use tokio::time::{error::Elapsed, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::call::shown;
-use super::kept::{Delivered, Kept};
+use super::kept::Kept;
+use super::source::{CallError, Source};
 use super::store::Feed;
+use super::wire::Event;
 
 /// Objects in a page of a list, as many as client-go asks for: 500 pods of a busy cluster are about 10 MB.
 const PAGE: u32 = 500;
@@ -37,8 +37,8 @@ const MOST_OLD: u32 = 5;
 /// Why a list or a watch broke off.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
-    #[error("{}", shown(.0))]
-    Call(#[from] kube::Error),
+    #[error(transparent)]
+    Call(CallError),
     #[error("no answer in time")]
     Timeout(#[from] Elapsed),
     #[error("the watch ended at once")]
@@ -51,28 +51,26 @@ enum Trouble {
     Expired,
 }
 
-/// All objects of the kind, or those of one namespace.
-pub fn scope<K: Kept>(client: Client, namespace: Option<&str>) -> Api<Delivered<K>>
-where
-    K::Wire: Resource<Scope = k8s_openapi::NamespaceResourceScope>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client, namespace),
-        None => Api::all(client),
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(status) if status.code == 410 => Self::Expired,
+            other => Self::Call(other),
+        }
     }
 }
 
 /// Fills the store for ever.
-pub async fn follow<K: Kept>(api: Api<Delivered<K>>, feed: &Feed<K>) {
-    let kind = <Delivered<K> as Resource>::kind(&());
+pub async fn follow<K: Kept>(source: Source<K>, feed: &Feed<K>) {
+    let kind = Source::<K>::kind();
     let mut backoff = DefaultBackoff::default();
     let mut from: Option<String> = None;
     let mut old = 0;
     loop {
         let outcome = match from.as_mut() {
-            Some(version) => watch(&api, feed, version).await,
+            Some(version) => watch(&source, feed, version).await,
             None => {
-                let listed = list(&api, feed, old >= MOST_OLD).await;
+                let listed = list(&source, feed, old >= MOST_OLD).await;
                 listed.map(|version| from = Some(version))
             }
         };
@@ -97,16 +95,14 @@ pub async fn follow<K: Kept>(api: Api<Delivered<K>>, feed: &Feed<K>) {
 /// Lists all pages. A list without a resource version is a quorum read: never older than what was seen. One that
 /// is older all the same would show work that is done as work to do, and is not taken over unless `believed`.
 async fn list<K: Kept>(
-    api: &Api<Delivered<K>>,
+    source: &Source<K>,
     feed: &Feed<K>,
     believed: bool,
 ) -> Result<String, Trouble> {
     let mut page = ListParams::default().limit(PAGE);
     feed.lock().begin();
     loop {
-        let objects = timeout(PAGE_LIMIT, api.list(&page))
-            .await?
-            .map_err(expired)?;
+        let objects = timeout(PAGE_LIMIT, source.list(&page)).await??;
         feed.update(|store| {
             objects
                 .items
@@ -114,15 +110,15 @@ async fn list<K: Kept>(
                 .for_each(|object| store.arrive(object));
             false
         });
-        page.continue_token = objects.metadata.continue_.filter(|token| !token.is_empty());
+        page.continue_token = Some(objects.metadata.token).filter(|token| !token.is_empty());
         if page.continue_token.is_none() {
-            let version = objects.metadata.resource_version.unwrap_or_default();
+            let version = objects.metadata.resource_version;
             if !believed && feed.lock().is_past(&version) {
                 return Err(Trouble::Old);
             }
             feed.update(|store| store.complete(&version));
             let objects = feed.lock().objects().len();
-            info!(kind = %<Delivered<K> as Resource>::kind(&()), objects, "listed");
+            info!(kind = %Source::<K>::kind(), objects, "listed");
             return Ok(version);
         }
     }
@@ -130,7 +126,7 @@ async fn list<K: Kept>(
 
 /// Watches from a version on until the watch ends, and keeps the version up to date.
 async fn watch<K: Kept>(
-    api: &Api<Delivered<K>>,
+    source: &Source<K>,
     feed: &Feed<K>,
     version: &mut String,
 ) -> Result<(), Trouble> {
@@ -140,45 +136,33 @@ async fn watch<K: Kept>(
         ..WatchParams::default()
     };
     let begun = Instant::now();
-    let stream = timeout(PAGE_LIMIT, api.watch(&how, version))
-        .await?
-        .map_err(expired)?;
+    let stream = timeout(PAGE_LIMIT, source.watch(&how, version)).await??;
     let mut stream = std::pin::pin!(stream);
     feed.update(|_| false);
     let mut events = 0u64;
-    while let Some(event) = timeout(SILENCE, stream.try_next())
-        .await?
-        .map_err(expired)?
-    {
+    while let Some(event) = timeout(SILENCE, stream.try_next()).await?? {
         events += 1;
         match event {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+            Event::Shown(object) => {
                 object.version().clone_into(version);
                 feed.update(|store| store.apply(object));
             }
-            WatchEvent::Deleted(object) => {
+            Event::Gone(object) => {
                 object.version().clone_into(version);
                 feed.update(|store| store.remove(&object));
             }
-            WatchEvent::Bookmark(mark) => {
+            Event::Bookmark(reached) => {
                 feed.update(|store| {
-                    store.reach(&mark.metadata.resource_version);
+                    store.reach(&reached);
                     false
                 });
-                *version = mark.metadata.resource_version;
+                *version = reached;
             }
-            WatchEvent::Error(status) => return Err(expired(kube::Error::Api(status))),
+            Event::Failed(status) => return Err(CallError::Refused(status).into()),
         }
     }
     if events == 0 && begun.elapsed() < SHORTEST {
         return Err(Trouble::Empty);
     }
     Ok(())
-}
-
-fn expired(error: kube::Error) -> Trouble {
-    match error {
-        kube::Error::Api(status) if status.code == 410 => Trouble::Expired,
-        other => Trouble::Call(other),
-    }
 }

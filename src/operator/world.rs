@@ -16,11 +16,11 @@ use super::act::{Writer, pods};
 use super::caches::{Blind, Caches, Unreadable};
 use super::call::{Answer, Failure, send};
 use super::health::Health;
-use super::kept::Delivered;
 use super::lease::Freshness;
 use super::metrics::Metrics;
 use super::pace::Pace;
 use super::report::Reporter;
+use super::wire;
 use crate::cluster::ledger::Key;
 use crate::cluster::pod::Pod;
 use crate::decide::{Action, Fact, ObjectId, Observed, Outcome, Report, Search, World};
@@ -252,7 +252,7 @@ impl Live {
         let path = format!("{}/{}", pods(&key.0), key.1);
         let answer = send(&self.client, "GET", &path, None).await;
         let pod = match &answer {
-            Answer::Accepted(body) => serde_json::from_slice::<Delivered<Pod>>(body).ok(),
+            Answer::Accepted(body) => wire::object::<Pod>(body).ok(),
             _ => None,
         };
         let found = match (answer, pod) {

@@ -13,10 +13,11 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kube::Client;
 use serde_json::{Value, json};
+use taskbatch::cluster::protobuf::MEDIA_TYPE;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
@@ -48,13 +49,21 @@ struct Traffic {
     hit: BTreeMap<&'static str, usize>,
     /// When the last fault was over.
     last_fault: Instant,
-    /// A good answer to each list and when it was given, to be served when it is old.
-    lists: BTreeMap<String, (Instant, Bytes)>,
+    /// A good answer to each list, to be served when it is old.
+    lists: BTreeMap<String, Kept>,
     /// Until when the watches of a resource tell nothing.
     frozen: BTreeMap<String, Instant>,
     /// Before this nobody may ask for the same of the same object again.
     patience: BTreeMap<(String, String), Instant>,
     impatient: Vec<String>,
+}
+
+/// An answer to a list.
+#[derive(Clone)]
+struct Kept {
+    since: Instant,
+    kind: Option<HeaderValue>,
+    body: Bytes,
 }
 
 impl Proxy {
@@ -234,7 +243,8 @@ async fn pass(State(line): State<Arc<Line>>, request: Request) -> Response {
         Fault::Old(frozen) => old(&line, &call, frozen, request).await,
         Fault::Watch(broken) => {
             let response = forward(&line, &call, request).await;
-            response.map(|body| Body::from_stream(disturbed(body, broken)))
+            let in_protobuf = is_protobuf(&response);
+            response.map(|body| Body::from_stream(disturbed(body, broken, in_protobuf)))
         }
         Fault::Silence => silence().await,
     }
@@ -280,12 +290,16 @@ fn refuse(code: u16, wait: Option<u64>) -> Response {
 /// An answer that was good some time ago, after which the watches of the resource are frozen for a while.
 async fn old(line: &Line, call: &Call, frozen: Duration, request: Sent) -> Response {
     let kept = line.lock().lists.get(&call.path).cloned();
-    let Some((_, kept)) = kept else {
+    let Some(Kept { kind, body, .. }) = kept else {
         return forward(line, call, request).await;
     };
     let until = Instant::now() + frozen;
     line.lock().frozen.insert(call.resource.clone(), until);
-    ([(header::CONTENT_TYPE, "application/json")], kept).into_response()
+    let mut response = body.into_response();
+    if let Some(kind) = kind {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    response
 }
 
 async fn forward(line: &Line, call: &Call, request: Sent) -> Response {
@@ -334,6 +348,11 @@ pub(super) async fn exchange(upstream: &Client, request: Request) -> Result<Resp
     Ok(response.map(Body::new))
 }
 
+fn is_protobuf(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(MEDIA_TYPE.as_bytes()))
+}
+
 /// An answer that takes longer than this is one that the machine had no time for.
 const SLOW: Duration = Duration::from_secs(1);
 /// A kept list is at least so old before another takes its place.
@@ -347,13 +366,16 @@ async fn keep(line: &Line, call: &Call, response: Response) -> Response {
     let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
-    let now = Instant::now();
+    let since = Instant::now();
     let mut traffic = line.lock();
     let kept = traffic.lists.get(&call.path);
-    if kept.is_none_or(|(since, _)| now.duration_since(*since) >= AGE) {
-        traffic
-            .lists
-            .insert(call.path.clone(), (now, bytes.clone()));
+    if kept.is_none_or(|kept| since.duration_since(kept.since) >= AGE) {
+        let (kind, body) = (
+            head.headers.get(header::CONTENT_TYPE).cloned(),
+            bytes.clone(),
+        );
+        let kept = Kept { since, kind, body };
+        traffic.lists.insert(call.path.clone(), kept);
     }
     drop(traffic);
     Response::from_parts(head, Body::from(bytes))
