@@ -110,8 +110,10 @@ const VOLUMES: [&str; 8] = [
     "secret",
 ];
 
-const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
-const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+/// Rules of affinity that must hold.
+pub(super) const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+/// Rules of affinity that are only wished for.
+pub(super) const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 /// Names of resources that stand for a device class, whether or not nodes list them.
 const DEVICE_CLASS: &str = "deviceclass.resource.kubernetes.io/";
 

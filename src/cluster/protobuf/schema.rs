@@ -3,6 +3,8 @@
 //! Each message lists all the fields that matter to the allow-list of [`super::super::binding`] or are read. A message
 //! of which only the presence matters is [`ANY`].
 
+use super::super::binding::{PREFERRED, REQUIRED};
+
 /// A field: its number, its name in JSON, and what it holds.
 pub(super) struct Field(pub u32, pub &'static str, pub Kind);
 
@@ -191,9 +193,6 @@ const AFFINITY: &Message = &[
     Field(2, "podAffinity", One(POD_AFFINITY)),
     Field(3, "podAntiAffinity", One(POD_AFFINITY)),
 ];
-
-const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
-const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
 const NODE_AFFINITY: &Message = &[
     Field(1, REQUIRED, One(NODE_SELECTOR)),
