@@ -15,7 +15,7 @@ use super::rendezvous;
 use super::returned;
 use super::track::{Copy, State, Tracked};
 use super::verdict;
-use super::world::{Action, BindPod, CreatePod, DeletePod, ObjectId, Observed, ReleasePod};
+use super::world::{Action, BindPod, CreatePod, DeletePod, ObjectId, Observed, PodsOf, ReleasePod};
 use crate::api::{Binding, Reason};
 use crate::cluster::pod::{OwnPod, Pod};
 use crate::constraint;
@@ -50,20 +50,38 @@ pub fn settle(observed: &Observed, batches: &[Tracked], memory: &Memory) -> Vec<
 
 /// Pods of the copies that the newest plan starts now.
 pub fn launches(batches: &[Tracked], memory: &Memory) -> Vec<Action> {
+    let starting = starting(batches, memory);
+    let create = |(tracked, copy, launch)| create(tracked, copy, launch, memory);
+    starting.flat_map(create).collect()
+}
+
+/// The gangs that the newest plan starts again. A worker of the earlier attempt, which found its name free, may have come
+/// late, and the watch may be late too.
+pub fn again(batches: &[Tracked], memory: &Memory) -> Vec<PodsOf> {
+    let is_again = |(tracked, copy, _): &(&Tracked, &Copy, &Launch)| {
+        copy.attempt > 0 && tracked.object.spec.tasks[copy.task].gang.is_some()
+    };
+    let again = starting(batches, memory).filter(is_again);
+    let pods_of = |(tracked, copy, _): (&Tracked, &Copy, &Launch)| PodsOf {
+        batch: tracked.id.clone(),
+        copy: tracked.copy_id(copy),
+    };
+    again.map(pods_of).collect()
+}
+
+fn starting<'a>(
+    batches: &'a [Tracked],
+    memory: &'a Memory,
+) -> impl Iterator<Item = (&'a Tracked, &'a Copy, &'a Launch)> {
     let launches = &memory.planned.launches;
-    let mut actions = Vec::new();
-    for tracked in batches {
-        for copy in tracked
-            .copies
-            .iter()
-            .filter(|copy| matches!(copy.state, State::Waiting { .. }))
-        {
-            if let Some(launch) = launches.get(&tracked.copy_id(copy)) {
-                actions.extend(create(tracked, copy, launch, memory));
-            }
-        }
-    }
-    actions
+    let copies = batches
+        .iter()
+        .flat_map(|tracked| tracked.copies.iter().map(move |copy| (tracked, copy)));
+    let waiting = copies.filter(|(_, copy)| matches!(copy.state, State::Waiting { .. }));
+    waiting.filter_map(|(tracked, copy)| {
+        let launch = launches.get(&tracked.copy_id(copy))?;
+        Some((tracked, copy, launch))
+    })
 }
 
 /// Rejected pods of older attempts that nobody needs any more. Until the copy has ended, the newest of them stays:

@@ -41,7 +41,7 @@ use plan::Planned;
 use track::{State, Tracked};
 pub use world::{
     Action, BindPod, CopyId, CreatePod, Deadlines, DeletePod, Event, Fact, NewStatus, ObjectId,
-    Observed, Outcome, ReleasePod, Report, Search, TakeBack, World,
+    Observed, Outcome, PodsOf, ReleasePod, Report, Search, TakeBack, World,
 };
 
 /// How long a copy whose pod the API server refused waits for the next try; doubled from time to time.
@@ -112,8 +112,13 @@ pub async fn round<W: World>(
     let mut pace = act(world, memory, &observed, &batches, &actions).await; // I/O
     if pace != Pace::Again {
         plan::replan(world, &observed, &batches, memory).await; // CPU; every plan is verified in there
-        actions = launch::launches(&batches, memory);
-        pace = pace.max(act(world, memory, &observed, &batches, &actions).await); // I/O
+        let again = launch::again(&batches, memory);
+        if !again.is_empty() && world.look_past_watch(&again).await? {
+            pace = Pace::Again;
+        } else {
+            actions = launch::launches(&batches, memory);
+            pace = pace.max(act(world, memory, &observed, &batches, &actions).await); // I/O
+        }
     }
 
     let last = *memory.reported.get_or_insert(observed.now);
@@ -170,11 +175,13 @@ async fn act<W: World>(
                 memory.asked(action);
                 pace = pace.max(Pace::Later((*retry_after).max(Duration::from_millis(100))));
             }
-            // Once for all pods of a gang.
-            Outcome::Refused { copy, message } if refused.insert(copy) => {
-                memory.refuse(copy, message, observed.now);
+            // Once for all pods of a gang; what is bound of it already is given back at once.
+            Outcome::Refused { copy, message } => {
+                if refused.insert(copy) {
+                    memory.refuse(copy, message, observed.now);
+                }
+                pace = Pace::Again;
             }
-            Outcome::Refused { .. } => {}
         }
     }
     pace

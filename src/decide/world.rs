@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::api::{Reason, TaskBatch, TaskBatchStatus};
+use super::manifest;
+use crate::api::{Reason, TaskBatch, TaskBatchStatus, label};
 use crate::cluster::pod::Pod;
 use crate::model::{Algorithm, Earlier, Node, Priorities, Problem, Share, Solution};
 
@@ -66,6 +67,40 @@ pub struct CopyId {
     pub task: String,
     /// Index of the copy.
     pub copy: u32,
+}
+
+/// The pods of one copy, of all its attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodsOf {
+    /// The batch that owns them.
+    pub batch: ObjectId,
+    /// The copy.
+    pub copy: CopyId,
+}
+
+impl PodsOf {
+    /// The labels by which they are found, beside the pods of an earlier batch of the same name.
+    pub fn selector(&self) -> String {
+        let CopyId { task, copy, .. } = &self.copy;
+        let batch = manifest::batch_label(&self.batch);
+        format!(
+            "{}={batch},{}={task},{}={copy}",
+            label::BATCH,
+            label::TASK,
+            label::COPY
+        )
+    }
+
+    /// Whether a pod is one of them.
+    pub fn contain(&self, pod: &Pod) -> bool {
+        let CopyId {
+            batch_uid,
+            task,
+            copy,
+        } = &self.copy;
+        let own = pod.own.as_ref();
+        own.is_some_and(|own| (&own.batch_uid, &own.task, own.copy) == (batch_uid, task, *copy))
+    }
 }
 
 /// A pod to create.
@@ -278,6 +313,13 @@ pub trait World {
 
     /// What the cluster holds now. I/O.
     fn observe(&mut self) -> impl Future<Output = Result<Observed, Self::Error>>;
+
+    /// Reads the pods of these copies from the API server itself, past a watch that may be late; whether any is new.
+    /// The next `Observed` contains them. I/O.
+    fn look_past_watch(
+        &mut self,
+        copies: &[PodsOf],
+    ) -> impl Future<Output = Result<bool, Self::Error>>;
 
     /// Searches for a plan, from an earlier one where there is one. The world owns clock and threads, so it
     /// runs the search. CPU.

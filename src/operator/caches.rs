@@ -163,6 +163,11 @@ impl Caches {
         self.ledger(|ledger| ledger.confirm(store.objects(), store.progress()))
     }
 
+    /// The newest revision up to which pods have been seen.
+    pub fn progress(&self) -> Option<u64> {
+        self.pods.lock().progress()
+    }
+
     /// The reply to a status write: newer than what the watch has shown.
     pub fn wrote(&self, batch: TaskBatch) {
         let text = |part: &Option<String>| part.clone().unwrap_or_default();

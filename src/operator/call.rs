@@ -14,7 +14,7 @@ use super::wire;
 /// is not carried out later.
 pub const SERVER_LIMIT: Duration = Duration::from_secs(8);
 /// How long we wait for the answer: longer than the API server works on it.
-const PATIENCE: Duration = Duration::from_secs(9);
+pub const PATIENCE: Duration = Duration::from_secs(9);
 /// The most bytes of an object that are read. It has at most 1.5 MiB in etcd.
 pub const MOST_BYTES: usize = 16 << 20;
 /// How long to wait before a call whose outcome is not known is looked at again.

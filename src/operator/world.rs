@@ -8,22 +8,24 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use kube::Client;
-use tokio::time::sleep;
+use kube::api::ListParams;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::act::{Writer, pods};
 use super::caches::{Blind, Caches, Unreadable};
-use super::call::{Answer, Failure, send};
+use super::call::{self, Answer, Failure, send};
 use super::health::Health;
 use super::lease::Freshness;
 use super::metrics::Metrics;
 use super::pace::Pace;
 use super::report::Reporter;
+use super::source::Source;
 use super::wire;
-use crate::cluster::ledger::Key;
+use crate::cluster::ledger::{self, Key};
 use crate::cluster::pod::Pod;
-use crate::decide::{Action, Fact, ObjectId, Observed, Outcome, Report, Search, World};
+use crate::decide::{Action, Fact, ObjectId, Observed, Outcome, PodsOf, Report, Search, World};
 use crate::model::{Earlier, Problem, Solution};
 use crate::solver::{self, Budget, Improvement, Options};
 
@@ -55,6 +57,9 @@ pub enum Unseen {
         /// Why not.
         failure: Failure,
     },
+    /// Whether pods of an earlier attempt came late cannot be found out.
+    #[error("the pods with {0} cannot be listed: {1}")]
+    NotListed(String, String),
     /// A pod that an earlier leader left cannot be made ours.
     #[error("a pod of an earlier leader cannot be taken over: {0}")]
     NotTakenOver(Failure),
@@ -64,7 +69,7 @@ impl Unseen {
     /// How long the API server wants us to wait before the next round.
     pub fn retry_after(&self) -> Duration {
         match self {
-            Unseen::Stopped | Unseen::Blind(_) => Duration::ZERO,
+            Unseen::Stopped | Unseen::Blind(_) | Unseen::NotListed(..) => Duration::ZERO,
             Unseen::Unsettled { failure, .. } | Unseen::NotTakenOver(failure) => {
                 failure.retry_after
             }
@@ -124,6 +129,23 @@ impl World for Live {
         }
         self.take_over(&left).await?;
         Ok(self.caches.observe(Timestamp::now()))
+    }
+
+    async fn look_past_watch(&mut self, copies: &[PodsOf]) -> Result<bool, Unseen> {
+        let lists = copies.iter().map(|copy| self.list(copy));
+        let lists = stream::iter(lists.collect::<Vec<_>>()).buffer_unordered(LOOKUPS);
+        let found: Vec<Vec<Pod>> = lists.try_collect().await?;
+        let is_new = |pod: &Pod| {
+            let known = self.caches.pod(&ledger::key(pod));
+            known.is_none_or(|known| known.uid != pod.uid)
+        };
+        let new: Vec<Pod> = found.into_iter().flatten().filter(is_new).collect();
+        let (is_any, now) = (!new.is_empty(), Timestamp::now());
+        self.caches.ledger(|ledger| {
+            new.into_iter()
+                .for_each(|pod| ledger.present(Arc::new(pod), now))
+        });
+        Ok(is_any)
     }
 
     async fn solve(
@@ -271,6 +293,23 @@ impl Live {
             (None, None) => ledger.forget(&key),
         });
         Ok(())
+    }
+
+    /// The pods of a copy, by a list that is older than nothing that was ever seen.
+    async fn list(&self, copy: &PodsOf) -> Result<Vec<Pod>, Unseen> {
+        let source = Source::<Pod>::new(self.client.clone(), Some(&copy.batch.namespace));
+        let how = ListParams::default().labels(&copy.selector());
+        let failed = |why: String| Unseen::NotListed(copy.selector(), why);
+        let seen = self.caches.progress();
+        let list = timeout(call::PATIENCE, source.list(&how)).await;
+        let list = list.map_err(|late| failed(late.to_string()))?;
+        let page = list.map_err(|error| failed(error.to_string()))?;
+        let shown = ledger::revision(&page.metadata.resource_version);
+        if shown.is_some_and(|shown| Some(shown) < seen) {
+            return Err(failed("the list is older than what was seen before".into()));
+        }
+        let pods = page.items.into_iter().filter_map(|pod| pod.reading.kept);
+        Ok(pods.filter(|pod| copy.contain(pod)).collect())
     }
 
     /// Tells once of each object that cannot be read. What is wrong with a batch may quote its spec,

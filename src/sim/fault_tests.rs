@@ -9,10 +9,11 @@ use super::chance;
 use super::cluster::{Cluster, Options};
 use super::edit::Edit;
 use super::faults::Faults;
-use super::fixture::{node, object, shown, stranger};
+use super::fixture::{batch, cluster, create, node, object, pod, shown, stranger};
 use super::history::{Happening, Observer};
 use super::invariants::Invariants;
 use super::run::{End, Ran, run};
+use crate::api::{TaskBatch, annotation, label};
 use crate::decide::{Action, Fact, Memory};
 use crate::model::{Millis, Share};
 
@@ -292,6 +293,64 @@ fn whatever_goes_wrong_every_batch_ends_and_no_rule_is_broken() {
         wrong(seed, &mut dice.world(seed, faults)).1
     });
     assert_all_well("whatever_goes_wrong", found.collect());
+}
+
+/// A batch of one gang of two.
+fn gang() -> TaskBatch {
+    let mut gang = batch("b");
+    gang.spec.tasks[0].gang = Some(object(json!({"workers": {"min": 2}})));
+    gang
+}
+
+#[test]
+fn a_worker_that_comes_late_is_seen_before_the_next_attempt_though_the_watch_is_late_too() {
+    let mut cluster = cluster(Faults {
+        node_rejects: 1.0,
+        ..Faults::default()
+    });
+    cluster.apply(gang());
+    let (mut memory, mut invariants) = (Memory::default(), Invariants::default());
+    run(&mut cluster, &mut memory, 1000, &mut invariants);
+    let left: Vec<&str> = cluster.pods().map(|pod| pod.name.as_str()).collect();
+    assert_eq!(left, ["b-t-0-0-0", "b-t-0-0-1"], "both are rejected");
+
+    let mut late = create(&cluster, "b-t-0-0-1", json!({"cpu": "1"}), MINUTE);
+    late.manifest["metadata"]["labels"][label::WORKER] = json!("1");
+    late.manifest["metadata"]["annotations"][annotation::WORKERS] = json!("2");
+    cluster.delete_pod(&("default".into(), late.name.clone()), false);
+    run(&mut cluster, &mut memory, 1500, &mut invariants);
+    cluster.options.faults = Faults {
+        stale: 1.0,
+        ..Faults::default()
+    };
+    cluster.carry_out_unseen(&Action::Create(late));
+    run(&mut cluster, &mut memory, MINUTE, &mut invariants);
+    assert_eq!(invariants.violations(), [""; 0]);
+    assert!(
+        pod(&cluster, "b-t-0-1-1").is_some(),
+        "there is a next attempt"
+    );
+}
+
+#[test]
+fn what_is_bound_of_a_gang_is_given_back_at_once_where_the_server_refuses_the_rest() {
+    for seed in 0..1000 {
+        let mut cluster = cluster(Faults {
+            request_lost: 0.5,
+            refused: 0.5,
+            ..Faults::default()
+        });
+        cluster.options.seed = seed;
+        cluster.apply(gang());
+        let mut invariants = Invariants::default();
+        run(
+            &mut cluster,
+            &mut Memory::default(),
+            60 * MINUTE,
+            &mut invariants,
+        );
+        assert_eq!(invariants.violations(), [""; 0], "seed {seed}");
+    }
 }
 
 #[test]

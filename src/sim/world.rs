@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::chance;
-use super::cluster::{Cluster, Incoming, Live};
+use super::cluster::{Cluster, Incoming, Key, Live};
 use super::history::{Happening, Observer};
 use super::search;
 use super::writes::RETRY_AFTER;
-use crate::decide::{Action, Fact, Observed, Outcome, Report, Search, World};
+use crate::decide::{Action, Fact, Observed, Outcome, PodsOf, Report, Search, World};
 use crate::model::{Earlier, Millis, Problem, Solution};
 
 /// How far a lagging watch lags.
@@ -41,6 +41,22 @@ impl World for Cluster {
             priorities: self.options.priorities.clone(),
             share: self.options.share,
         })
+    }
+
+    async fn look_past_watch(&mut self, copies: &[PodsOf]) -> Result<bool, Unreachable> {
+        if self.strikes(
+            self.options.faults.unreachable,
+            "unreachable past the watch",
+        ) {
+            return Err(Unreachable);
+        }
+        let is_new = |(key, live): &(&Key, &Live)| {
+            copies.iter().any(|copy| copy.contain(&live.read)) && !self.view.contains_key(*key)
+        };
+        let new = self.pods.iter().filter(is_new);
+        let new: Vec<Key> = new.map(|(key, _)| key.clone()).collect();
+        new.iter().for_each(|key| self.seen(key));
+        Ok(!new.is_empty())
     }
 
     async fn solve(
@@ -165,6 +181,10 @@ impl<O: Observer> World for Watched<'_, O> {
 
     async fn observe(&mut self) -> Result<Observed, Unreachable> {
         self.cluster.observe().await
+    }
+
+    async fn look_past_watch(&mut self, copies: &[PodsOf]) -> Result<bool, Unreachable> {
+        self.cluster.look_past_watch(copies).await
     }
 
     async fn solve(
