@@ -8,6 +8,7 @@
 //! act       actions become requests, answers become outcomes
 //! report    statuses and events
 //! election  who leads, purely; lease does what it says; fence stops what it forbids
+//! facts     what a round does and finds, in the log and in the metrics
 //! world     all of this as the `World` of the loop
 //! ```
 
@@ -16,6 +17,7 @@ mod caches;
 mod call;
 mod clients;
 mod election;
+mod facts;
 mod fence;
 mod health;
 mod http;
