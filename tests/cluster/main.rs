@@ -20,6 +20,7 @@ mod harness;
 mod harness_tests;
 mod kubelet_tests;
 mod lane;
+mod late_tests;
 mod pipeline_tests;
 mod planted_tests;
 mod refusal_tests;
@@ -56,6 +57,7 @@ fn main() -> anyhow::Result<ExitCode> {
         gang_tests::TESTS,
         harness_tests::TESTS,
         kubelet_tests::TESTS,
+        late_tests::TESTS,
         pipeline_tests::TESTS,
         planted_tests::TESTS,
         refusal_tests::TESTS,

@@ -33,7 +33,7 @@ pub(crate) use books::Tally;
 pub(crate) use checker::{Checker, Noted};
 pub(crate) use control_plane::{ControlPlane, Purpose};
 pub(crate) use dam::{Dam, Gate};
-pub(crate) use fault::{Call, Fault, Faults, Kill, Kind, Mix};
+pub(crate) use fault::{Broken, Call, Fault, Faults, Kill, Kind, Mix};
 pub(crate) use gangs::BOUND as GANG_BOUND;
 pub(crate) use kubelet::FakeKubelet;
 pub(crate) use operator::Operator;
