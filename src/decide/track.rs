@@ -264,19 +264,21 @@ impl Memory {
         });
     }
 
-    /// Where all pods of a copy are gone, nothing tells how far an earlier process has counted its attempts: what that one
-    /// asked for last must come to an end before anything new is created.
+    /// Where all pods of a copy are gone, nothing tells how far an earlier process has counted its attempts, and of a gang
+    /// those of the newest may be gone and older ones be left: what that one asked for last must come to an end before
+    /// anything new is created.
     fn outlast_predecessor(&self, tracked: &mut Tracked, now: Timestamp) {
         let until = match &self.inherited {
             Some((told, until)) if now < *until && told.contains(&tracked.id.uid) => *until,
             _ => return,
         };
         for copy in &mut tracked.copies {
-            let is_unknown = copy.pods.is_empty() && copy.leftover.is_empty();
+            let is_gang = tracked.object.spec.tasks[copy.task].gang.is_some();
+            let is_unknown = is_gang || (copy.pods.is_empty() && copy.leftover.is_empty());
             if let State::Waiting { not_before, .. } = &mut copy.state
                 && is_unknown
             {
-                *not_before = Some(until);
+                *not_before = Some(until).max(*not_before);
             }
         }
     }
