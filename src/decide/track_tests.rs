@@ -11,7 +11,7 @@ use super::plan::Planned;
 use super::task_status;
 use super::track::{Copy, State, Tracked, track};
 use super::world::{Action, Observed};
-use crate::api::{Reason, TaskBatch, TaskBatchStatus, TaskPhase, TaskStatus};
+use crate::api::{Gang, Reason, TaskBatch, TaskBatchStatus, TaskPhase, TaskStatus};
 use crate::cluster::pod;
 use crate::cluster::pod::Pod;
 use crate::model::Share;
@@ -57,6 +57,10 @@ fn exited(code: i32, reason: &str) -> Value {
         "name": "main", "ready": false, "restartCount": 0, "image": "", "imageID": "",
         "state": {"terminated": {"exitCode": code, "reason": reason, "startedAt": "2026-01-01T00:00:01Z", "finishedAt": "2026-01-01T00:00:30Z"}},
     }]})
+}
+
+fn gang(workers: Value) -> Gang {
+    serde_json::from_value(json!({"workers": workers})).expect("a gang")
 }
 
 fn states(pods: Vec<Arc<Pod>>) -> Vec<Copy> {
@@ -192,8 +196,7 @@ fn where_a_worker_is_gone_the_next_attempt_waits_until_no_create_of_it_can_come_
     let part = vec![worker(1, 2, rejected())];
     // Another plan of the same attempt may have had a third one.
     let mut elastic = batch();
-    elastic.spec.tasks[0].gang =
-        Some(serde_json::from_value(json!({"workers": {"min": 2, "max": 3}})).expect("a gang"));
+    elastic.spec.tasks[0].gang = Some(gang(json!({"min": 2, "max": 3})));
     for (batch, pods, wanted) in [
         (batch(), whole.clone(), "2026-01-01T00:00:02Z"),
         (batch(), part, "2026-01-01T00:00:10Z"),
@@ -274,6 +277,14 @@ fn a_new_operator_waits_for_what_an_earlier_one_asked_for_where_no_pod_tells() {
     let failed = vec![pod(0, 0, exited(1, "Error"))];
     let backoff = Some("2026-01-01T00:00:40Z".to_owned());
     assert_eq!(state_at(&known, failed, 9), backoff);
+    // Of a gang newer ones may be gone.
+    let mut pair = known.clone();
+    pair.spec.tasks[0].gang = Some(gang(json!({"min": 2})));
+    let failed = vec![
+        worker(0, 2, exited(1, "Error")),
+        worker(1, 2, exited(1, "Error")),
+    ];
+    assert_eq!(state_at(&pair, failed, 9), until);
     assert_eq!(state_at(&known, Vec::new(), 10), None);
     // Nobody has told of this one before; that it has a status later is our own doing.
     *memory = Memory::default();
