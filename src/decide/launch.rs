@@ -50,7 +50,7 @@ pub fn settle(observed: &Observed, batches: &[Tracked], memory: &Memory) -> Vec<
 
 /// Pods of the copies that the newest plan starts now.
 pub fn launches(batches: &[Tracked], memory: &Memory) -> Vec<Action> {
-    let starting = starting(batches, memory);
+    let starting = starting(batches, memory, |_, _| true);
     let create = |(tracked, copy, launch)| create(tracked, copy, launch, memory);
     starting.flat_map(create).collect()
 }
@@ -58,26 +58,29 @@ pub fn launches(batches: &[Tracked], memory: &Memory) -> Vec<Action> {
 /// The gangs that the newest plan starts again. A worker of the earlier attempt, which found its name free, may have come
 /// late, and the watch may be late too.
 pub fn again(batches: &[Tracked], memory: &Memory) -> Vec<PodsOf> {
-    let is_again = |(tracked, copy, _): &(&Tracked, &Copy, &Launch)| {
+    let is_again = |tracked: &Tracked, copy: &Copy| {
         copy.attempt > 0 && tracked.object.spec.tasks[copy.task].gang.is_some()
     };
-    let again = starting(batches, memory).filter(is_again);
     let pods_of = |(tracked, copy, _): (&Tracked, &Copy, &Launch)| PodsOf {
         batch: tracked.id.clone(),
         copy: tracked.copy_id(copy),
     };
-    again.map(pods_of).collect()
+    starting(batches, memory, is_again).map(pods_of).collect()
 }
 
+/// Those of the wanted copies that the newest plan starts now.
 fn starting<'a>(
     batches: &'a [Tracked],
     memory: &'a Memory,
+    is_wanted: impl Fn(&Tracked, &Copy) -> bool,
 ) -> impl Iterator<Item = (&'a Tracked, &'a Copy, &'a Launch)> {
     let launches = &memory.planned.launches;
     let copies = batches
         .iter()
         .flat_map(|tracked| tracked.copies.iter().map(move |copy| (tracked, copy)));
-    let waiting = copies.filter(|(_, copy)| matches!(copy.state, State::Waiting { .. }));
+    let waiting = copies.filter(move |(tracked, copy)| {
+        matches!(copy.state, State::Waiting { .. }) && is_wanted(tracked, copy)
+    });
     waiting.filter_map(|(tracked, copy)| {
         let launch = launches.get(&tracked.copy_id(copy))?;
         Some((tracked, copy, launch))

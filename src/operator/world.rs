@@ -301,6 +301,7 @@ impl Live {
         let source = Source::<Pod>::new(self.client.clone(), Some(&copy.batch.namespace));
         let how = ListParams::default().labels(&copy.selector());
         let failed = |why: String| Unseen::NotListed(copy.selector(), why);
+        // The watch goes on while the list is under way.
         let seen = self.caches.progress();
         let list = timeout(call::PATIENCE, source.list(&how)).await;
         let list = list.map_err(|late| failed(late.to_string()))?;
