@@ -218,7 +218,8 @@ fn missing(room: &Resources, effective: &Resources) -> Option<Resources> {
         .collect()
 }
 
-/// Nodes that hold one pod each, for all pods that have no room yet; or, where all must be on one node, a node for them.
+/// Nodes that hold one pod each, for all pods that have no room yet; or, where all must be on one node, a node for
+/// them.
 pub(super) fn add_nodes(
     snapshot: &Snapshot,
     task: &Task,

@@ -1,7 +1,7 @@
 //! Pods that will not have others near them: their required anti-affinity also binds pods that come later, of anybody.
 //!
-//! As the InterPodAffinity plugin of kube-scheduler has it (`satisfyExistingPodsAntiAffinity`). Labels of namespaces are
-//! not watched, so a term that selects namespaces by label is taken to mean all of them.
+//! As the InterPodAffinity plugin of kube-scheduler has it (`satisfyExistingPodsAntiAffinity`). Labels of namespaces
+//! are not watched, so a term that selects namespaces by label is taken to mean all of them.
 
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};

@@ -1,8 +1,8 @@
 //! One filter a file: which nodes may a pod run on, and why not.
 //!
 //! The filters answer as kube-scheduler's plugins NodeName, NodeUnschedulable, TaintToleration and NodeAffinity do at
-//! 1.36: `tests/cluster/oracle` asks them. Room and host ports are sums, see `model::Resources`. Nobody judges after us: the kubelet looks again at
-//! affinity and NoExecute taints only.
+//! 1.36: `tests/cluster/oracle` asks them. Room and host ports are sums, see `model::Resources`. Nobody judges after
+//! us: the kubelet looks again at affinity and NoExecute taints only.
 
 mod affinity;
 mod cordon;

@@ -55,8 +55,8 @@ pub fn launches(batches: &[Tracked], memory: &Memory) -> Vec<Action> {
     starting.flat_map(create).collect()
 }
 
-/// The gangs that the newest plan starts again. A worker of the earlier attempt, which found its name free, may have come
-/// late, and the watch may be late too.
+/// The gangs that the newest plan starts again. A worker of the earlier attempt, which found its name free, may have
+/// come late, and the watch may be late too.
 pub fn again(batches: &[Tracked], memory: &Memory) -> Vec<PodsOf> {
     let is_again = |tracked: &Tracked, copy: &Copy| {
         copy.attempt > 0 && tracked.object.spec.tasks[copy.task].gang.is_some()
@@ -111,8 +111,8 @@ fn give_up(copy: &Copy) -> Option<Reason> {
     }
 }
 
-/// The API server has said that it will not have a pod of the attempt bound: all of them are given back, so that no gang
-/// holds a part, and the copy waits before it tries again.
+/// The API server has said that it will not have a pod of the attempt bound: all of them are given back, so that no
+/// gang holds a part, and the copy waits before it tries again.
 fn is_refused(tracked: &Tracked, copy: &Copy, memory: &Memory, now: Timestamp) -> Option<Reason> {
     let refusal = memory.refusals.get(&tracked.copy_id(copy))?;
     let stands = refusal.reason == Reason::PodRejected && refusal.until > now;

@@ -234,7 +234,8 @@ impl Memory {
         }
     }
 
-    /// Copies whose pods are all bound, or may be, are refused no longer; of a gang one pod may be bound and another not.
+    /// Copies whose pods are all bound, or may be, are refused no longer; of a gang one pod may be bound and another
+    /// not.
     fn welcome(&mut self, actions: &[Action], outcomes: &[Outcome]) {
         let mut bound: BTreeMap<&CopyId, bool> = BTreeMap::new();
         for (action, outcome) in actions.iter().zip(outcomes) {

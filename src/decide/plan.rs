@@ -166,7 +166,8 @@ fn still_unreachable(planned: &Planned, batches: &[Tracked]) -> HashMap<CopyId, 
     copies.filter_map(known).collect()
 }
 
-/// A verified plan, from the earlier one. A search whose plan does not pass the check is not asked again; the simplest one is.
+/// A verified plan, from the earlier one. A search whose plan does not pass the check is not asked again; the simplest
+/// one is.
 async fn solve<W: World>(
     world: &mut W,
     problem: &Problem,

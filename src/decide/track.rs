@@ -264,9 +264,9 @@ impl Memory {
         });
     }
 
-    /// Where all pods of a copy are gone, nothing tells how far an earlier process has counted its attempts, and of a gang
-    /// those of the newest may be gone and older ones be left: what that one asked for last must come to an end before
-    /// anything new is created.
+    /// Where all pods of a copy are gone, nothing tells how far an earlier process has counted its attempts, and of a
+    /// gang those of the newest may be gone and older ones be left: what that one asked for last must come to an end
+    /// before anything new is created.
     fn outlast_predecessor(&self, tracked: &mut Tracked, now: Timestamp) {
         let until = match &self.inherited {
             Some((told, until)) if now < *until && told.contains(&tracked.id.uid) => *until,

@@ -183,8 +183,8 @@ impl Problem {
         found.unwrap_or(self.levels.len())
     }
 
-    /// The alias of the outermost level that a gang spans, `host` where it spans none; `None` for a single pod, and where
-    /// no levels are known.
+    /// The alias of the outermost level that a gang spans, `host` where it spans none; `None` for a single pod, and
+    /// where no levels are known.
     pub fn level_of(&self, assignment: &Assignment) -> Option<&str> {
         if self.levels.is_empty() || assignment.nodes.len() < 2 {
             return None;

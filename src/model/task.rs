@@ -126,7 +126,8 @@ pub enum Algorithm {
     ParticleSwarm,
     /// Takes some copies out of the greedy plan and puts them back better, again and again; static goals: as Annealing.
     RuinRecreate,
-    /// Branch and bound: proves the optimum of small problems; with deadlines as RuinRecreate, static goals: as Annealing.
+    /// Branch and bound: proves the optimum of small problems; with deadlines as RuinRecreate, static goals: as
+    /// Annealing.
     Exact,
 }
 

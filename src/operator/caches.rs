@@ -61,9 +61,9 @@ pub enum Blind {
 }
 
 impl Caches {
-    /// Begins to watch. Only the nodes with all the labels of the selector are used, each up to this share, and only the
-    /// batches of the namespaces, where any are given. `since` is a resource version that the API server has reached:
-    /// what is older is not believed.
+    /// Begins to watch. Only the nodes with all the labels of the selector are used, each up to this share, and only
+    /// the batches of the namespaces, where any are given. `since` is a resource version that the API server has
+    /// reached: what is older is not believed.
     pub fn start(
         client: &Client,
         namespaces: &[String],

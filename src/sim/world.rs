@@ -145,8 +145,8 @@ impl Cluster {
         self.tell(Happening::Observed { pods, nodes });
     }
 
-    /// A new operator writes on every pod that an earlier one left unbound: bindings of that one, which name the version
-    /// that it has seen, fail from then on.
+    /// A new operator writes on every pod that an earlier one left unbound: bindings of that one, which name the
+    /// version that it has seen, fail from then on.
     fn take_over(&mut self) {
         let unbound = |live: &Live| live.read.own.is_some() && live.read.node.is_none();
         let left = self.pods.iter().filter(|(_, live)| unbound(live));

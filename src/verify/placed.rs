@@ -81,8 +81,9 @@ fn stray(ground: &Ground, assignment: &Assignment, task: &PlannedTask, node: usi
     }
 }
 
-/// Starts are neither in the past nor before the release, and the end follows from the slowest node and from the outermost
-/// level of the network that the pods span. A static goal has no time axis: everything starts at 0, whatever its release.
+/// Starts are neither in the past nor before the release, and the end follows from the slowest node and from the
+/// outermost level of the network that the pods span. A static goal has no time axis: everything starts at 0, whatever
+/// its release.
 pub(super) fn check_times(ground: &Ground, placed: &[Placed], found: &mut Vec<Violation>) {
     let goal = ground.problem.goal;
     for one in placed {

@@ -248,8 +248,8 @@ async fn a_stranger_that_may_not_be_near_is_kept_away_from(sandbox: Sandbox) -> 
     .await
 }
 
-/// The anti-affinity of a pod holds for whoever comes later: the stranger keeps us out of its zone, and the kubelet would
-/// not.
+/// The anti-affinity of a pod holds for whoever comes later: the stranger keeps us out of its zone, and the kubelet
+/// would not.
 async fn a_stranger_that_keeps_others_away_is_heard_also_by_direct_binding(
     sandbox: Sandbox,
 ) -> Result<()> {

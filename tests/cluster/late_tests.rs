@@ -17,8 +17,8 @@ use crate::tests;
 pub(crate) const TESTS: &[Test] =
     tests![a_worker_that_comes_late_goes_before_the_next_attempt_comes];
 
-/// When watches of pods fall silent after their start, and for how long, in s. A gang that has lost a worker starts again
-/// 10 s after the last one that is left was created.
+/// When watches of pods fall silent after their start, and for how long, in s. A gang that has lost a worker starts
+/// again 10 s after the last one that is left was created.
 const SILENT: (u64, u64) = (8, 10);
 
 /// Watches of pods fall silent.

@@ -45,8 +45,8 @@ async fn racks(sandbox: &Sandbox, task: &str) -> Result<Vec<(String, String)>> {
         .collect())
 }
 
-/// Three nodes in each of two racks, in turn, with room for two workers each. Three workers must be in one rack, and two
-/// would rather be; seven that talk need both, and rank along them.
+/// Three nodes in each of two racks, in turn, with room for two workers each. Three workers must be in one rack, and
+/// two would rather be; seven that talk need both, and rank along them.
 async fn gangs_stand_in_racks_as_they_ask_to(sandbox: Sandbox) -> Result<()> {
     for (name, rack) in [
         ("aof1", "1"),

@@ -1,5 +1,5 @@
-//! Names of pods, in the place of the cluster's DNS: answered from the EndpointSlices that Kubernetes makes of a headless
-//! Service, as CoreDNS answers them. Only what the tests ask for: addresses of version 4 over UDP.
+//! Names of pods, in the place of the cluster's DNS: answered from the EndpointSlices that Kubernetes makes of a
+//! headless Service, as CoreDNS answers them. Only what the tests ask for: addresses of version 4 over UDP.
 
 use std::net::Ipv4Addr;
 

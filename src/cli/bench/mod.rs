@@ -50,7 +50,8 @@ pub struct BenchArgs {
     /// Seeds of instances and searches, as 1..5 with both ends, or 1,4,7
     #[arg(long, value_name = "SEEDS", default_value = "1", value_parser = seeds)]
     seeds: Seeds,
-    /// What the plans are to be good at: Makespan, FlowTime, Cost, Shortfall or Throughput; default: as is usual for the family
+    /// What the plans are to be good at: Makespan, FlowTime, Cost, Shortfall or Throughput; default: as is usual for
+    /// the family
     #[arg(long, value_name = "GOAL")]
     goal: Option<Goal>,
     /// Which search: Auto, Greedy, Genetic, Annealing, ParticleSwarm, RuinRecreate or Exact; may be repeated

@@ -1,10 +1,10 @@
 //! Lower bounds (for Throughput upper ones) that hold for every valid plan of the placed copies.
 //!
-//! One bound a file, each with its proof. All of them work on one relaxation (`relaxation.rs`). Those that need no learning
-//! are in integers: an area that does not fit 128 bits saturates downwards, a capacity upwards, so that rounding
-//! never makes a bound wrong. Those that are learnt (`learnt.rs`) evaluate prices in floats and take off a margin
-//! that is proved to be more than all rounding (`price.rs`).
-//! Objectives are whole numbers, so a fraction above a lower bound rounds up.
+//! One bound a file, each with its proof. All of them work on one relaxation (`relaxation.rs`). Those that need no
+//! learning are in integers: an area that does not fit 128 bits saturates downwards, a capacity upwards, so that
+//! rounding never makes a bound wrong. Those that are learnt (`learnt.rs`) evaluate prices in floats and take off a
+//! margin that is proved to be more than all rounding (`price.rs`). Objectives are whole numbers, so a fraction above a
+//! lower bound rounds up.
 
 mod area;
 mod canonical;

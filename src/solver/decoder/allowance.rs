@@ -134,7 +134,8 @@ pub(in crate::solver) fn is_within(instance: &Instance, schedule: &Schedule) -> 
 
 /// Moves fixed modes to cheaper ones until the budgets hold them or no single change brings them nearer: those
 /// first that lengthen a copy least for what they save (the repair of Hartmann, "Project scheduling with multiple
-/// modes: a genetic algorithm", Annals of Operations Research 102, 2001, made greedy). Copies without a fixed mode count with the least that they need.
+/// modes: a genetic algorithm", Annals of Operations Research 102, 2001, made greedy). Copies without a fixed mode
+/// count with the least that they need.
 pub(in crate::solver) fn afford(
     instance: &Instance,
     allowance: &Allowance,

@@ -70,8 +70,8 @@ impl ModeView {
 }
 
 impl RunView {
-    /// Pods of this duration that an otherwise unplanned node holds. What takes no time holds nothing, so that any number
-    /// of pods fits.
+    /// Pods of this duration that an otherwise unplanned node holds. What takes no time holds nothing, so that any
+    /// number of pods fits.
     pub fn slots_for(&self, duration: Millis) -> u64 {
         if duration > 0 {
             self.slots.into()

@@ -6,8 +6,9 @@
 //! parallel; the next round deals them anew. On few nodes each chain has a whole plan of its own. The number
 //! of chains does not depend on the number of threads.
 //!
-//! FlowTime is the energy itself, and so is Cost with deadlines, with what is late on top. Under Makespan it is how late copies are, squared, behind due times a little
-//! before the ends that the batches have now; whenever a better plan is found, the due times move on.
+//! FlowTime is the energy itself, and so is Cost with deadlines, with what is late on top. Under Makespan it is how
+//! late copies are, squared, behind due times a little before the ends that the batches have now; whenever a better
+//! plan is found, the due times move on.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A gang binds whole or not at all: how long each attempt holds room for some of its workers and not for all, told from
-//! the pods alone.
+//! A gang binds whole or not at all: how long each attempt holds room for some of its workers and not for all, told
+//! from the pods alone.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

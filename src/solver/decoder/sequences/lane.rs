@@ -8,8 +8,8 @@ use super::ground::{Choice, Ground, Slot, most_price};
 use super::units::{Run, Units};
 
 /// What each copy is to reach. Its energy is `weight` x how much later than `due` it ends; under Makespan, where
-/// the latest copy counts, the square of it, in units of 2^`shift` ms; under Cost with deadlines what it costs. What ends after the
-/// deadline of the user adds to that.
+/// the latest copy counts, the square of it, in units of 2^`shift` ms; under Cost with deadlines what it costs. What
+/// ends after the deadline of the user adds to that.
 #[derive(Clone, Debug)]
 pub struct Aim {
     copies: Vec<Target>,
@@ -141,8 +141,8 @@ impl Lane {
     }
 }
 
-/// What was free before each copy was placed and after the last one, and the energy up to there: a changed sequence is decoded from
-/// its first change on.
+/// What was free before each copy was placed and after the last one, and the energy up to there: a changed sequence is
+/// decoded from its first change on.
 #[derive(Clone, Debug, Default)]
 struct Marks {
     energies: Vec<i64>,

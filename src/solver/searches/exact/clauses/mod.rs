@@ -47,7 +47,8 @@ pub(super) struct Clauses<'j> {
 }
 
 impl<'j> Clauses<'j> {
-    /// All plans that end by `latest`, which is what the prices are for; `None` where numbers are too large or too many.
+    /// All plans that end by `latest`, which is what the prices are for; `None` where numbers are too large or too
+    /// many.
     pub fn new(jobs: &'j Jobs, tariff: &Tariff, latest: Millis) -> Option<Self> {
         let is_one = |way: &Way| way.lanes.len() == 1 && jobs.classes[way.lanes[0].class].size == 1;
         let has_nodes = !jobs.ways.iter().all(is_one);

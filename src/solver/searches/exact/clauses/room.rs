@@ -73,8 +73,8 @@ impl Model<'_> {
         Some(())
     }
 
-    /// What runs on these classes alone takes no more than they have together, over all time, and at no time, which may be
-    /// known already.
+    /// What runs on these classes alone takes no more than they have together, over all time, and at no time, which may
+    /// be known already.
     fn share_as_one(&mut self, curves: &[Curve], is_known: bool) -> Option<()> {
         let jobs = self.jobs;
         let here = |class: usize| curves.iter().find(|curve| curve.class == class);
@@ -164,8 +164,8 @@ impl Model<'_> {
         self.solver.add_constraint(within).post();
     }
 
-    /// What all copies pay at some prices is within the price of all room (see `tariff`). Waits may pay a copy more than
-    /// its room costs, so what counts is how much more than the least of the copy a way costs.
+    /// What all copies pay at some prices is within the price of all room (see `tariff`). Waits may pay a copy more
+    /// than its room costs, so what counts is how much more than the least of the copy a way costs.
     pub fn pay(&mut self, tariff: &Tariff) {
         let jobs = self.jobs;
         let price = |way: usize| tariff.floor(way, jobs.jobs[jobs.ways[way].job].head as f64);
