@@ -187,6 +187,6 @@ fn of_projects(size: &Size) -> &'static [Stage] {
             (0.8, exact::run),
             (1.0, genetic::run),
         ],
-        Size::Many => &[(0.5, genetic::run), (1.0, ruin_recreate::run)],
+        Size::Many => &[(0.05, genetic::run), (1.0, ruin_recreate::run)],
     }
 }

@@ -21,8 +21,6 @@ use crate::solver::search::Search;
 
 use super::keys::{self, any_mode, generator};
 
-/// Plans made from one before the next step; fixed, so that the number of threads does not matter.
-const PROPOSALS: usize = 8;
 /// How far a copy may come back from where it was in the order.
 const REACH: usize = 10;
 /// Chance of a copy to come back in any mode, and to keep the one that it had.
@@ -30,35 +28,43 @@ const BLINK: f64 = 0.1;
 const KEEP: f64 = 0.3;
 /// The temperature at the end, as a share of that at the start.
 const COOLING: f64 = 1e-3;
-/// Steps after which the search is cold, however large the budget.
-const STEPS: u64 = 50_000;
+/// Proposals after which the search is cold, however large the budget.
+const MOST: usize = 400_000;
 
-/// How much a step changes.
+/// How the search walks.
 struct Stride {
     /// The longest string, and the most strings that are taken out at once.
     longest: usize,
     strings: usize,
     /// The temperature at the start, as a share of the goal: one copy is about one part of all.
     hot: f64,
+    /// Plans that are gone on from, which know nothing of one another, and proposals for the next step of each; fixed,
+    /// so that the number of threads does not matter.
+    chains: usize,
+    proposals: usize,
 }
 
 impl Stride {
-    /// A plan of a project is cheap, and hangs together: there, larger and bolder steps were seen to do better.
+    /// A plan of a project is cheap, and hangs together: there, larger and bolder steps were seen to do better, and
+    /// many of them better than the best of several.
     fn of(instance: &Instance) -> Self {
         let copies = instance.copies().max(1);
-        let (longest, strings, heat) = match instance.project {
-            Some(_) => (10, 3, 0.5),
-            None => (4, 2, 0.05),
+        let (longest, strings, heat, chains, proposals) = match instance.project {
+            Some(_) => (10, 3, 0.5, 4, 1),
+            None => (4, 2, 0.05, 1, 8),
         };
         Self {
             longest: longest.min(copies),
             strings,
             hot: heat / copies as f64,
+            chains,
+            proposals,
         }
     }
 }
 
-/// The plan that the search stands at.
+/// A plan that is gone on from.
+#[derive(Clone)]
 struct Current {
     score: Score,
     recipe: Recipe,
@@ -105,34 +111,40 @@ impl Current {
 
 /// Searches until the budget ends, the gap is closed or it is cold.
 pub(super) fn run(search: &mut Search) {
-    let Some(mut current) = first(search) else {
+    let Some(first) = first(search) else {
         return;
     };
     let (instance, seed) = (search.instance, search.seed);
-    let goal = worth(instance, &current.score).abs().max(1.0);
+    let goal = worth(instance, &first.score).abs().max(1.0);
     let scale = Scale::of(instance, goal);
     let stride = Stride::of(instance);
+    let all = stride.chains * stride.proposals;
+    let steps = (MOST / all) as u64;
+    let mut chains = vec![first; stride.chains];
     let mut round = 0u64;
-    while !search.is_over() && round < STEPS {
+    while !search.is_over() && round < steps {
         round += 1;
-        let progress = search.meter().progress().max(round as f64 / STEPS as f64);
+        let progress = search.meter().progress().max(round as f64 / steps as f64);
         let temperature = goal * stride.hot * COOLING.powf(progress);
         let propose = |index: usize| {
             let random = &mut generator(seed, round, index as u64);
-            propose(instance, &stride, &current, random)
+            propose(instance, &stride, &chains[index / stride.proposals], random)
         };
-        let recipes: Vec<Recipe> = (0..PROPOSALS).into_par_iter().map(propose).collect();
-        let Some((score, recipe, schedule)) = best_of(search, recipes) else {
-            return;
-        };
-        let random = &mut generator(seed, round, PROPOSALS as u64);
-        let rise = worth(instance, &score) - worth(instance, &current.score)
-            + scale.late * (score.tardiness - current.score.tardiness) as f64;
-        let luck = -random.random::<f64>().max(f64::MIN_POSITIVE).ln();
-        let is_accepted = score.unplaced < current.score.unplaced
-            || score.unplaced == current.score.unplaced && rise <= temperature * luck;
-        if is_accepted {
-            current = Current::new(instance, score, recipe, schedule);
+        let recipes: Vec<Recipe> = (0..all).into_par_iter().map(propose).collect();
+        let random = &mut generator(seed, round, all as u64);
+        let mut tried = refined(search, recipes).into_iter();
+        for current in &mut chains {
+            let Some((score, recipe, schedule)) = best_of(tried.by_ref().take(stride.proposals))
+            else {
+                return;
+            };
+            let rise = scale.rise(instance, &current.score, &score);
+            let luck = -random.random::<f64>().max(f64::MIN_POSITIVE).ln();
+            let is_accepted = score.unplaced < current.score.unplaced
+                || score.unplaced == current.score.unplaced && rise <= temperature * luck;
+            if is_accepted {
+                *current = Current::new(instance, score, recipe, schedule);
+            }
         }
     }
 }
@@ -140,17 +152,26 @@ pub(super) fn run(search: &mut Search) {
 /// The best plan of the searches before: as it is, or as a recipe of theirs makes it again.
 fn first(search: &mut Search) -> Option<Current> {
     let founders = keys::founders(search);
-    let (score, recipe, schedule) = best_of(search, founders)?;
+    let (score, recipe, schedule) = best_of(refined(search, founders).into_iter())?;
     Some(Current::new(search.instance, score, recipe, schedule))
 }
 
-/// Decodes proposals; the first of the best ones. `None` when the budget has ended.
-fn best_of(search: &mut Search, recipes: Vec<Recipe>) -> Option<(Score, Recipe, Schedule)> {
+/// A recipe with what it makes.
+type Tried = (Score, Recipe, Schedule);
+
+/// Decodes proposals; `None` where the budget ended before.
+fn refined(search: &mut Search, recipes: Vec<Recipe>) -> Vec<Option<Tried>> {
     let refined = search.refine(&recipes, Algorithm::RuinRecreate);
     let tried = refined.into_iter().zip(recipes);
-    let tried = tried
-        .filter_map(|(found, recipe)| found.map(|(score, schedule)| (score, recipe, schedule)));
-    tried.min_by_key(|found| found.0)
+    let made = |(found, recipe): (Option<(Score, Schedule)>, Recipe)| {
+        found.map(|(score, schedule)| (score, recipe, schedule))
+    };
+    tried.map(made).collect()
+}
+
+/// The first of the best ones.
+fn best_of(tried: impl Iterator<Item = Option<Tried>>) -> Option<Tried> {
+    tried.flatten().min_by_key(|found| found.0)
 }
 
 /// What a weighted ms of lateness is worth beside the goal.
@@ -170,6 +191,11 @@ impl Scale {
         Self {
             late: LATENESS * goal / each.sum::<f64>().max(1.0),
         }
+    }
+
+    fn rise(&self, instance: &Instance, old: &Score, new: &Score) -> f64 {
+        worth(instance, new) - worth(instance, old)
+            + self.late * (new.tardiness - old.tardiness) as f64
     }
 }
 
