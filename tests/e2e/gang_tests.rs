@@ -15,13 +15,20 @@ use crate::{Step, steps};
 pub(crate) const STEPS: &[Step] = steps![two_workers_find_each_other_by_name_and_add_up];
 
 /// Rank 1 sends its number to rank 0, which sends the sum back. Each tries until the other's name has an address and
-/// somebody listens there.
+/// somebody listens there. What is sent has to be there before `nc` is: who listens has nothing to say, and `nc` ends
+/// well as soon as it hears that.
 const ALL_REDUCE: &str = "first=${TASKBATCH_HOSTS%%,*}; second=${TASKBATCH_HOSTS##*,}
 if [ $TASKBATCH_WORKER = 0 ]; then
   theirs=$(nc -l -p 7077); sum=$((1 + theirs))
-  until echo $sum | nc $second 7078; do sleep 1; done
+  until nc $second 7078 <<END
+$sum
+END
+  do sleep 1; done
 else
-  until echo 10 | nc $first 7077; do sleep 1; done
+  until nc $first 7077 <<END
+10
+END
+  do sleep 1; done
   sum=$(nc -l -p 7078)
 fi
 echo \"$sum of $TASKBATCH_WORKERS\" > /dev/termination-log";
