@@ -1,9 +1,10 @@
 //! What running pods hold of a pool, over time.
 //!
-//! On a node, what tasks use at a moment is at most max(0, free - held) = max(0, free) - min(max(0, free), held).
-//! So a pool gives tasks in [0, L) at most capacity x L minus the integral of the clipped holds of its nodes.
+//! On a node, what tasks use at a moment is at most what is free then: the most that is ever free less a *hold*.
+//! So a pool gives tasks in [0, L) at most capacity x L minus the integral of the holds of its nodes.
 
-use crate::model::{Millis, NodeClass, Problem};
+use crate::model::Millis;
+use crate::solver::instance::ClassView;
 
 /// The integral of what is held of one resource, as a function of time.
 #[derive(Default)]
@@ -14,16 +15,24 @@ pub(in crate::solver) struct Held {
 
 impl Held {
     /// What is held of each resource on the nodes of these classes.
-    pub fn of(problem: &Problem, classes: &[usize]) -> Vec<Self> {
-        (0..problem.resources.len())
-            .map(|resource| {
-                let mut changes: Vec<(Millis, i128)> = Vec::new();
-                for &class in classes {
-                    collect(&problem.classes[class], resource, &mut changes);
+    pub fn of(views: &[ClassView], classes: &[usize]) -> Vec<Self> {
+        let resources = ClassView::resources(views);
+        let mut changes: Vec<Vec<(Millis, i128)>> = vec![Vec::new(); resources];
+        for view in classes.iter().map(|&class| &views[class]) {
+            let most = view.base.most_free();
+            let mut held = vec![0; resources];
+            for (time, free) in view.base.steps_from(0) {
+                for (resource, changes) in changes.iter_mut().enumerate() {
+                    let now = i128::from(most[resource].max(0)) - i128::from(free[resource].max(0));
+                    let change = now - held[resource];
+                    if change != 0 {
+                        changes.push((time, change.saturating_mul(view.size as i128)));
+                    }
+                    held[resource] = now;
                 }
-                Self::sum(changes)
-            })
-            .collect()
+            }
+        }
+        changes.into_iter().map(Self::sum).collect()
     }
 
     /// Sums changes of what is held. Sums that do not fit count as nothing held, which only weakens bounds.
@@ -63,32 +72,11 @@ impl Held {
     }
 }
 
-/// Adds how the clipped holds of all nodes of a class change over time.
-fn collect(class: &NodeClass, resource: usize, changes: &mut Vec<(Millis, i128)>) {
-    let free = i128::from(class.free[resource].max(0));
-    let mut events: Vec<(Millis, i128)> = Vec::new();
-    for (hold, demand) in class.holds.iter().zip(&class.held) {
-        let amount = i128::from(demand[resource].max(0));
-        if amount > 0 && hold.from < hold.until {
-            events.push((hold.from.max(0), amount));
-            events.push((hold.until.max(0), -amount));
-        }
-    }
-    events.sort_unstable();
-    let (mut held, mut clipped) = (0i128, 0i128);
-    for (time, change) in events {
-        held += change;
-        let now = held.clamp(0, free);
-        let nodes = class.nodes.len() as i128;
-        changes.push((time, (now - clipped).saturating_mul(nodes)));
-        clipped = now;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Hold, Resources};
+    use crate::model::{Hold, NodeClass, Resources};
+    use crate::solver::instance::profile::Profile;
 
     #[test]
     fn holds_are_clipped_to_what_is_free_and_summed_over_time() {
@@ -97,17 +85,18 @@ mod tests {
             until,
             demand: Resources::default(),
         };
-        let problem = Problem {
-            resources: vec!["cpu".into()],
-            classes: vec![NodeClass {
-                nodes: vec![0, 1],
-                free: vec![4],
-                holds: vec![hold(0, 10), hold(5, 20)],
-                held: vec![vec![3], vec![2]],
-            }],
-            ..Problem::default()
+        let class = NodeClass {
+            nodes: vec![0, 1],
+            free: vec![4],
+            holds: vec![hold(0, 10), hold(5, 20)],
+            held: vec![vec![3], vec![2]],
         };
-        let held = &Held::of(&problem, &[0])[0];
+        let view = ClassView {
+            size: class.nodes.len(),
+            base: Profile::of_class(&class),
+            groups: Vec::new(),
+        };
+        let held = &Held::of(&[view], &[0])[0];
         let areas = [0, 5, 10, 20, 99].map(|time| held.until(time));
         // Two nodes: 3 each until 5, 4 (not 5) until 10, 2 until 20.
         assert_eq!(areas, [0, 30, 70, 110, 110]);

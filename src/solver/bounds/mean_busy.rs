@@ -73,7 +73,7 @@ fn of_part<'r, 'a>(relaxation: &'r Relaxation<'a>, classes: BTreeSet<usize>) -> 
         .iter()
         .filter(|job| is_within(of(job), &classes))
         .collect();
-    let whole = Pool::new(relaxation.instance.problem, classes.clone());
+    let whole = Pool::new(&relaxation.instance.classes, classes.clone());
     let inside = relaxation
         .pools
         .iter()

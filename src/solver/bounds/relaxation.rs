@@ -70,7 +70,7 @@ impl<'a> Relaxation<'a> {
         let pools = pools(instance);
         let held = pools
             .iter()
-            .map(|pool| Held::of(instance.problem, &pool.classes))
+            .map(|pool| Held::of(&instance.classes, &pool.classes))
             .collect();
         Self {
             instance,
@@ -200,7 +200,7 @@ fn pools(instance: &Instance) -> Vec<Pool> {
     let distinct: BTreeSet<Vec<usize>> = some.chain([all]).collect();
     distinct
         .into_iter()
-        .map(|classes| Pool::new(instance.problem, classes))
+        .map(|classes| Pool::new(&instance.classes, classes))
         .collect()
 }
 

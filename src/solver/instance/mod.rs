@@ -10,6 +10,7 @@ pub(super) mod profile;
 pub(super) mod project;
 mod reduction;
 mod spread;
+pub(super) mod sums;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -92,8 +93,16 @@ impl TaskView {
 /// A class of nodes with nothing planned.
 pub(super) struct ClassView {
     pub size: usize,
+    /// What is free of one of them, as far as pods can take it.
     pub base: Profile,
     pub groups: Vec<Group>,
+}
+
+impl ClassView {
+    /// Number of resources of all of these.
+    pub fn resources(views: &[Self]) -> usize {
+        views.first().map_or(0, |view| view.base.resources())
+    }
 }
 
 /// A set of classes that some task is confined to.
@@ -105,15 +114,14 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub fn new(problem: &Problem, classes: Vec<usize>) -> Self {
-        let capacity = |resource: usize| {
-            let of_class = |&class: &usize| {
-                let class = &problem.classes[class];
-                i128::from(class.free[resource].max(0)).saturating_mul(class.nodes.len() as i128)
-            };
-            classes.iter().map(of_class).fold(0, i128::saturating_add)
-        };
-        let capacity = (0..problem.resources.len()).map(capacity).collect();
+    pub fn new(views: &[ClassView], classes: Vec<usize>) -> Self {
+        let mut capacity = vec![0i128; ClassView::resources(views)];
+        for view in classes.iter().map(|&class| &views[class]) {
+            for (capacity, most) in capacity.iter_mut().zip(view.base.most_free()) {
+                let more = i128::from(most.max(0)).saturating_mul(view.size as i128);
+                *capacity = capacity.saturating_add(more);
+            }
+        }
         Self { classes, capacity }
     }
 }
@@ -157,7 +165,6 @@ impl<'a> Instance<'a> {
         instance.domains = (0..problem.classes.len()).map(domains).collect();
         instance.read_tasks(all_modes);
         instance.read_tails();
-        instance.read_pools();
         let groups = group_demands(&mut instance.tasks, problem.classes.len());
         let view = |(class, groups): (&NodeClass, Vec<Group>)| ClassView {
             size: class.nodes.len(),
@@ -165,6 +172,12 @@ impl<'a> Instance<'a> {
             groups,
         };
         instance.classes = problem.classes.iter().zip(groups).map(view).collect();
+        sums::cut_to_sums(
+            &instance.tasks,
+            &mut instance.classes,
+            problem.resources.len(),
+        );
+        instance.read_pools();
         reduction::mark_spare_modes(problem.goal, &instance.budgets, &mut instance.tasks);
         instance.project = Project::of(&instance);
         instance.read_latest_ends();
@@ -248,7 +261,7 @@ impl<'a> Instance<'a> {
             classes.sort_unstable();
             classes.dedup();
             task.pool = *known.entry(classes).or_insert_with_key(|classes| {
-                self.pools.push(Pool::new(self.problem, classes.clone()));
+                self.pools.push(Pool::new(&self.classes, classes.clone()));
                 self.pools.len() - 1
             });
             let capacity = &self.pools[task.pool].capacity;

@@ -81,6 +81,11 @@ impl Profile {
         self.free.extend(left.iter().map(clamp));
     }
 
+    /// Number of resources.
+    pub fn resources(&self) -> usize {
+        self.stride
+    }
+
     /// The step in force at this time.
     fn step_at(&self, time: Millis) -> usize {
         self.times
@@ -99,13 +104,26 @@ impl Profile {
 
     /// The least that is free of each resource at any time.
     pub fn least_free(&self) -> Vec<i64> {
-        let least = |resource| {
-            (0..self.times.len())
-                .map(|step| self.step(step)[resource])
-                .min()
-                .unwrap_or(0)
+        self.extreme(i64::min)
+    }
+
+    /// The most that is free of each resource at any time.
+    pub fn most_free(&self) -> Vec<i64> {
+        self.extreme(i64::max)
+    }
+
+    fn extreme(&self, of: fn(i64, i64) -> i64) -> Vec<i64> {
+        let over_time = |resource| {
+            let free = (0..self.times.len()).map(|step| self.step(step)[resource]);
+            free.reduce(of).unwrap_or(0)
         };
-        (0..self.stride).map(least).collect()
+        (0..self.stride).map(over_time).collect()
+    }
+
+    /// Changes what is free of a resource, step by step.
+    pub fn change(&mut self, resource: usize, to: impl Fn(i64) -> i64) {
+        let free = self.free.iter_mut().skip(resource).step_by(self.stride);
+        free.for_each(|free| *free = to(*free));
     }
 
     /// The first time after this one at which something changes.

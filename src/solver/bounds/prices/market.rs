@@ -13,11 +13,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::model::{Millis, Problem};
+use crate::model::Millis;
 use crate::solver::bounds::Job;
 use crate::solver::bounds::held::Held;
 use crate::solver::bounds::{longest, mean_busy};
-use crate::solver::instance::{Instance, ModeView, Pool};
+use crate::solver::instance::{ClassView, Instance, ModeView, Pool};
 
 use super::curves::Curves;
 
@@ -109,7 +109,7 @@ impl Market {
             apart: mean_busy::paths(&large),
         };
         let resources = instance.problem.resources.len();
-        let raw = lines(instance.problem, &market.group_of, classes);
+        let raw = lines(&instance.classes, &market.group_of, classes);
         let all: Vec<Vec<Way>> = jobs.iter().map(|job| market.ways(job)).collect();
         let (scarce, demand) = scarce(&raw, resources, jobs, &all);
         let mut line_of = vec![None; raw.len()];
@@ -292,7 +292,7 @@ fn mix(hash: u64, value: u64) -> u64 {
 }
 
 /// The lines of all groups, by group and resource.
-fn lines(problem: &Problem, group_of: &[usize], classes: &[usize]) -> Vec<Line> {
+fn lines(views: &[ClassView], group_of: &[usize], classes: &[usize]) -> Vec<Line> {
     let groups = classes
         .iter()
         .map(|&class| group_of[class] + 1)
@@ -303,8 +303,8 @@ fn lines(problem: &Problem, group_of: &[usize], classes: &[usize]) -> Vec<Line> 
             .iter()
             .copied()
             .filter(|&class| group_of[class] == group);
-        let pool = Pool::new(problem, members.collect());
-        let held = Held::of(problem, &pool.classes);
+        let pool = Pool::new(views, members.collect());
+        let held = Held::of(views, &pool.classes);
         let line = move |(resource, (capacity, held)): (usize, (i128, Held))| Line {
             group,
             resource,

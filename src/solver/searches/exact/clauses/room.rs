@@ -6,6 +6,7 @@ use pumpkin_constraints as constraints;
 use pumpkin_core::variables::{DomainId, Literal, TransformableVariable};
 
 use crate::model::Millis;
+use crate::solver::instance::sums::gcd;
 
 use super::super::jobs::{Curve, Lane, Way};
 use super::super::tariff::Tariff;
@@ -239,12 +240,4 @@ impl Model<'_> {
         self.solver.add_constraint(cumulative).post();
         Some(())
     }
-}
-
-/// The greatest common divisor.
-fn gcd(mut one: i64, mut other: i64) -> i64 {
-    while other != 0 {
-        (one, other) = (other, one % other);
-    }
-    one
 }
