@@ -51,6 +51,11 @@ impl Ascent {
         &self.point
     }
 
+    /// Moves the point to where the function is defined.
+    pub fn move_to(&mut self, allowed: impl FnOnce(&mut [f64])) {
+        allowed(&mut self.point);
+    }
+
     /// Goes on elsewhere, or with another function, in the space as it is stretched.
     pub fn go_on_from(&mut self, point: Vec<f64>) {
         self.point = point;

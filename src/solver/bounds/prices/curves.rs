@@ -1,13 +1,15 @@
 //! Prices of lines over time.
 
-/// For each line a price that is constant in each cell, and 0 behind the last.
+/// For each line a price that is constant in each cell, and 0 behind the last; and what waits cost.
 #[derive(Clone, Debug)]
 pub(in crate::solver::bounds) struct Curves {
     /// Corners of the cells, in whole ms, from 0.
     pub times: Vec<f64>,
     /// Price of all capacity of a line for a ms; one more than there are cells, the last is 0.
     pub prices: Vec<Vec<f64>>,
-    /// The same summed from 0 to each corner.
+    /// Price of a ms for each wait; empty where they have none.
+    pub waits: Vec<f64>,
+    /// Prices of lines summed from 0 to each corner.
     paid: Vec<Vec<f64>>,
 }
 
@@ -15,6 +17,7 @@ impl Curves {
     pub fn new(times: Vec<f64>, prices: Vec<Vec<f64>>) -> Self {
         let mut curves = Self {
             times,
+            waits: Vec::new(),
             paid: prices.clone(),
             prices,
         };
@@ -29,6 +32,11 @@ impl Curves {
 
     pub fn width(&self, cell: usize) -> f64 {
         self.times[cell + 1] - self.times[cell]
+    }
+
+    /// The price of a wait times this is as long as a price of all time.
+    pub fn unit_of_waits(&self) -> f64 {
+        self.times[self.cells()].max(1.0).sqrt()
     }
 
     /// To be called after a change of prices.

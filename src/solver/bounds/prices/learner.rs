@@ -8,6 +8,7 @@ use super::ascent::Ascent;
 use super::curves::Curves;
 use super::fluid;
 use super::market::Market;
+use super::waits;
 
 /// Cells of a curve, and of all curves of a market together.
 const CELLS: usize = 64;
@@ -25,6 +26,8 @@ pub(in crate::solver::bounds) struct Deal {
     pub value: f64,
     /// Use above what is left of each line in each cell, over the width of the cell.
     pub excess: Vec<Vec<f64>>,
+    /// For each wait how far the end lies behind the start; empty where waits have no prices.
+    pub late: Vec<f64>,
 }
 
 /// Some buyers: (index, number of copies that it stands for).
@@ -48,7 +51,8 @@ pub(in crate::solver::bounds) struct Learner {
 impl Learner {
     pub fn new(market: Market, rule: Rule) -> Self {
         let cells = (MOST_CELLS / market.lines.len().max(1)).clamp(4, CELLS);
-        let curves = fluid::prices(&market, cells);
+        let mut curves = fluid::prices(&market, cells);
+        curves.waits = vec![0.0; market.waits.len()];
         Self {
             rule,
             ascent: Ascent::new(coordinates(&curves)),
@@ -89,7 +93,17 @@ impl Learner {
                 .enumerate()
                 .map(|(cell, excess)| excess * self.curves.width(cell).sqrt())
         });
+        let unit = self.curves.unit_of_waits();
+        let gradient = gradient.chain(deal.late.iter().map(|late| late / unit));
         self.ascent.tell(deal.value, gradient.collect(), REACH);
+        let lines = self.curves.prices.len() * cells;
+        self.ascent.move_to(|point| {
+            let point = &mut point[lines..];
+            point.iter_mut().for_each(|price| *price /= unit);
+            waits::allow(&self.market, point);
+            self.curves.waits.copy_from_slice(point);
+            point.iter_mut().for_each(|price| *price *= unit);
+        });
         for (line, point) in self
             .curves
             .prices
@@ -112,14 +126,18 @@ impl Learner {
     }
 }
 
-/// Price x root of the width of the cell: then the length of a vector is that of the curve it stands for.
+/// Price x root of the width of the cell: then the length of a vector is that of the curve it stands for. Waits in the
+/// same measure.
 fn coordinates(curves: &Curves) -> Vec<f64> {
     let of_line = |prices: &Vec<f64>| -> Vec<f64> {
         (0..curves.cells())
             .map(|cell| prices[cell] * curves.width(cell).sqrt())
             .collect()
     };
-    curves.prices.iter().flat_map(of_line).collect()
+    let unit = curves.unit_of_waits();
+    let waits = curves.waits.iter().map(|price| price * unit);
+    let lines = curves.prices.iter().flat_map(of_line);
+    lines.chain(waits).collect()
 }
 
 /// Buyers that stand for all, with about so many offers.

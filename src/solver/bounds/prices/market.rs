@@ -20,6 +20,7 @@ use crate::solver::bounds::{longest, mean_busy};
 use crate::solver::instance::{ClassView, Instance, ModeView, Pool};
 
 use super::curves::Curves;
+use super::waits::{self, Wait};
 
 /// With more groups than this, classes that the same tasks can use are one group; then all classes.
 const MOST_GROUPS: usize = 24;
@@ -31,6 +32,7 @@ pub(in crate::solver::bounds) const LAST: Millis = 1 << 49;
 pub(in crate::solver::bounds) struct Market {
     pub lines: Vec<Line>,
     pub buyers: Vec<Buyer>,
+    pub waits: Vec<Wait>,
     offers: Vec<Offer>,
     uses: Vec<(usize, f64)>,
     /// The group of each class.
@@ -103,6 +105,7 @@ impl Market {
         let mut market = Self {
             lines: Vec::new(),
             buyers: Vec::new(),
+            waits: Vec::new(),
             offers: Vec::new(),
             uses: Vec::new(),
             group_of,
@@ -123,6 +126,7 @@ impl Market {
         for (job, ways) in jobs.iter().zip(&all) {
             market.add(instance, job, ways, &line_of, resources);
         }
+        market.waits = waits::of(instance, &market.buyers, jobs);
         market
     }
 

@@ -9,4 +9,5 @@ mod learner;
 pub(super) mod market;
 pub(super) mod price;
 pub(super) mod tariff;
+mod waits;
 pub(super) mod window;

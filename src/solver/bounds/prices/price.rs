@@ -26,6 +26,7 @@ use super::curves::{Blend, Curves};
 use super::learner::{Deal, Learner, Sample};
 use super::market::{Buyer, Market};
 use super::tariff::Prices;
+use super::waits::{self, Pace, Wait};
 
 /// Part of all magnitudes that is taken off for rounding.
 const MARGIN: f64 = 1e-11;
@@ -139,6 +140,7 @@ impl Part {
             rent += line.rent(curves, index);
             magnitude += curves.total(index) * (1.0 + line.demand);
         }
+        magnitude += waits::magnitude(market, curves);
         let safe = (costs - rent - magnitude * MARGIN).floor();
         if safe.is_finite() {
             (safe as i128).saturating_add(self.apart)
@@ -158,10 +160,14 @@ struct Choice {
 }
 
 fn places(market: &Market, curves: &Curves) -> Vec<Choice> {
-    let place = |blend: &mut Blend, buyer: &Buyer| best_place(market, curves, buyer, blend);
+    let paces = waits::paces(market, &curves.waits);
+    let place = |blend: &mut Blend, (buyer, pace): (&Buyer, &Pace)| {
+        best_place(market, curves, buyer, *pace, blend)
+    };
     market
         .buyers
         .par_iter()
+        .zip(&paces)
         .with_min_len(64)
         .map_init(Blend::default, place)
         .collect()
@@ -169,11 +175,12 @@ fn places(market: &Market, curves: &Curves) -> Vec<Choice> {
 
 /// What these buyers take.
 fn deal(market: &Market, curves: &Curves, sample: &Sample) -> Deal {
+    let paces = waits::paces(market, &curves.waits);
     let choices: Vec<Choice> = sample
         .par_iter()
         .with_min_len(64)
         .map_init(Blend::default, |blend, (buyer, _)| {
-            best_place(market, curves, &market.buyers[*buyer], blend)
+            best_place(market, curves, &market.buyers[*buyer], paces[*buyer], blend)
         })
         .collect();
     let mut excess = market.nothing_sold(curves);
@@ -190,26 +197,53 @@ fn deal(market: &Market, curves: &Curves, sample: &Sample) -> Deal {
         .map(|(index, line)| line.rent(curves, index));
     value -= rent.sum::<f64>();
     curves.per_width(&mut excess);
-    Deal { value, excess }
+    Deal {
+        value,
+        excess,
+        late: late(market, &sample, &choices),
+    }
+}
+
+/// How far the end of what is waited for lies behind the start of what waits, where both have been asked.
+fn late(market: &Market, sample: &Sample, choices: &[Choice]) -> Vec<f64> {
+    let mut chosen = vec![None; market.buyers.len()];
+    for (&(buyer, _), choice) in sample.iter().zip(choices) {
+        let offer = &market.offers(&market.buyers[buyer])[choice.offer];
+        chosen[buyer] = Some((choice.start, choice.start + offer.duration));
+    }
+    let late = |wait: &Wait| match (chosen[wait.before], chosen[wait.after]) {
+        (Some((_, end)), Some((start, _))) => end - start,
+        _ => 0.0,
+    };
+    market.waits.iter().map(late).collect()
 }
 
 /// The offer and start of least weighted end plus price.
-fn best_place(market: &Market, curves: &Curves, buyer: &Buyer, blend: &mut Blend) -> Choice {
+fn best_place(
+    market: &Market,
+    curves: &Curves,
+    buyer: &Buyer,
+    pace: Pace,
+    blend: &mut Blend,
+) -> Choice {
+    let weight = pace.end - pace.start;
     let mut best = Choice {
         cost: f64::INFINITY,
         offer: 0,
         start: buyer.head,
     };
     for (index, offer) in market.offers(buyer).iter().enumerate() {
-        if buyer.weight * (buyer.head + offer.duration) >= best.cost {
+        // The start is saved for, so the duration is not.
+        let fixed = pace.start * offer.duration;
+        if weight * (buyer.head + offer.duration) + fixed >= best.cost {
             continue;
         }
         let (polygon, share) = blend.of(curves, market.uses(offer));
         if let Some(found) =
-            polygon.cheapest(buyer.weight, share, buyer.head, offer.duration, best.cost)
+            polygon.cheapest(weight, share, buyer.head, offer.duration, best.cost - fixed)
         {
             best = Choice {
-                cost: found.cost,
+                cost: found.cost + fixed,
                 offer: index,
                 start: found.start,
             };
