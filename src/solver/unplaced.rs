@@ -4,6 +4,7 @@ use crate::model::host_port::is_host_port;
 use crate::model::{Fix, HOST, Near, Reason, Resources, Unplaced, quantity};
 
 use super::decoder::allowance;
+use super::instance::profile::Profile;
 use super::instance::{Instance, ModeView, TaskView};
 use super::schedule::Schedule;
 
@@ -246,7 +247,8 @@ fn free_beside(instance: &Instance, schedule: &Schedule) -> Vec<Option<Vec<i64>>
         return free;
     }
     for (node, class) in instance.class_of.iter().enumerate() {
-        free[node] = class.map(|class| instance.classes[class].base.least_free());
+        let of_class = |class| Profile::of_class(&instance.problem.classes[class]).least_free();
+        free[node] = class.map(of_class);
     }
     for (copy, placed) in schedule.placed.iter().enumerate() {
         let Some(placed) = placed else { continue };

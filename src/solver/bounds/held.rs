@@ -5,6 +5,7 @@
 
 use crate::model::Millis;
 use crate::solver::instance::ClassView;
+use crate::solver::instance::gauge::Gauge;
 
 /// The integral of what is held of one resource, as a function of time.
 #[derive(Default)]
@@ -14,6 +15,23 @@ pub(in crate::solver) struct Held {
 }
 
 impl Held {
+    /// What is held of a resource on the nodes of these classes, as the gauge counts it.
+    pub fn gauged(views: &[&ClassView], resource: usize, gauge: &Gauge) -> Self {
+        let mut changes: Vec<(Millis, i128)> = Vec::new();
+        for view in views {
+            let most = i128::from(gauge.of(view.base.most_free()[resource]));
+            let mut held = 0;
+            for (time, free) in view.base.steps_from(0) {
+                let now = most - i128::from(gauge.of(free[resource]));
+                if now != held {
+                    changes.push((time, (now - held).saturating_mul(view.size as i128)));
+                }
+                held = now;
+            }
+        }
+        Self::sum(changes)
+    }
+
     /// What is held of each resource on the nodes of these classes.
     pub fn of(views: &[ClassView], classes: &[usize]) -> Vec<Self> {
         let resources = ClassView::resources(views);

@@ -100,7 +100,10 @@ mod tests {
         assert_eq!([8, 5, 2].map(|free| sums(&[3]).at_most(free)), [6, 3, 0]);
         assert_eq!(sums(&[3, 5]).at_most(7), 6);
         // Too many units to look at each: the unit alone.
-        assert_eq!(sums(&[6, 9]).at_most(3 * MOST_UNITS + 4), 3 * MOST_UNITS + 3);
+        assert_eq!(
+            sums(&[6, 9]).at_most(3 * MOST_UNITS + 4),
+            3 * MOST_UNITS + 3
+        );
         assert_eq!(sums(&[2, i64::MAX]).at_most(i64::MAX), i64::MAX);
         assert_eq!(sums(&[i64::MAX]).at_most(i64::MAX - 1), 0);
     }

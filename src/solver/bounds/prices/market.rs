@@ -1,8 +1,9 @@
 //! The market of the price bounds: which capacities are scarce, and what each copy would use of them.
 //!
 //! Nodes that no task tells apart form a *group*; of a group, each resource that can run out is a *line* whose
-//! capacity is 1 at every time, less what running pods hold. Copies of a task are one *buyer* with a number; an
-//! *offer* is a mode on a group, its duration there, and its share of each line.
+//! capacity is 1 at every time, less what running pods hold. A resource may have more lines, on which amounts count
+//! otherwise (`gauge.rs`). Copies of a task are one *buyer* with a number, which may wait for another one
+//! (`waits.rs`); an *offer* is a mode on a group, its duration there, and its share of each line.
 //!
 //! All of it is a relaxation. A group lumps its nodes together and takes the least duration of the mode on any of
 //! its classes. The pods of a gang may stand in several groups, but then one of them, g, is cheapest for a pod
@@ -10,14 +11,15 @@
 //! long pay no more and end no later. A
 //! line that is left out, because it can never run out or another one always runs out sooner, only weakens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::model::Millis;
 use crate::solver::bounds::Job;
 use crate::solver::bounds::held::Held;
 use crate::solver::bounds::{longest, mean_busy};
-use crate::solver::instance::{ClassView, Instance, ModeView, Pool};
+use crate::solver::instance::gauge::Gauge;
+use crate::solver::instance::{ClassView, Instance, ModeView};
 
 use super::curves::Curves;
 use super::waits::{self, Wait};
@@ -45,7 +47,9 @@ pub(in crate::solver::bounds) struct Market {
 pub(in crate::solver::bounds) struct Line {
     pub group: usize,
     pub resource: usize,
-    /// In the unit of the resource, over all nodes; above 0.
+    /// How amounts of the resource count.
+    pub gauge: Gauge,
+    /// What all nodes count; above 0.
     pub capacity: f64,
     /// Sum over copies of the largest share that they could use.
     pub demand: f64,
@@ -71,6 +75,11 @@ pub(in crate::solver::bounds) struct Offer {
 }
 
 impl Line {
+    /// What all pods of a mode count.
+    fn usage(&self, mode: &ModeView) -> f64 {
+        f64::from(mode.pods) * self.gauge.of(mode.request.usage[self.resource]) as f64
+    }
+
     /// The least that is left at any time.
     fn least(&self) -> f64 {
         (self.capacity - self.held.most() as f64).max(0.0)
@@ -94,6 +103,17 @@ impl Line {
 impl Market {
     /// The market of these jobs on these classes. Jobs with times that are too large stand apart.
     pub fn new(instance: &Instance, jobs: &[&Job], classes: &[usize]) -> Self {
+        Self::read(instance, jobs, classes, false)
+    }
+
+    /// The same with lines for how pods fill nodes; `None` where they fill them without gaps.
+    pub fn gauged(instance: &Instance, jobs: &[&Job], classes: &[usize]) -> Option<Self> {
+        let market = Self::read(instance, jobs, classes, true);
+        let mut lines = market.lines.iter();
+        lines.any(|line| !line.gauge.is_plain()).then_some(market)
+    }
+
+    fn read(instance: &Instance, jobs: &[&Job], classes: &[usize], is_gauged: bool) -> Self {
         let is_small = |job: &&Job| {
             let durations = job.view.modes.iter().flat_map(|mode| &mode.runs);
             let longest = durations.map(|run| run.least.unwrap_or(0).max(run.duration));
@@ -111,10 +131,21 @@ impl Market {
             group_of,
             apart: mean_busy::paths(&large),
         };
-        let resources = instance.problem.resources.len();
-        let raw = lines(&instance.classes, &market.group_of, classes);
         let all: Vec<Vec<Way>> = jobs.iter().map(|job| market.ways(job)).collect();
-        let (scarce, demand) = scarce(&raw, resources, jobs, &all);
+        let raw = lines(
+            &instance.classes,
+            &market.group_of,
+            classes,
+            &all,
+            is_gauged,
+        );
+        let groups = raw.last().map_or(0, |line| line.group + 1);
+        let of_group = |group: usize| {
+            let first = raw.partition_point(|line| line.group < group);
+            first..raw.partition_point(|line| line.group <= group)
+        };
+        let of_group: Vec<Range<usize>> = (0..groups).map(of_group).collect();
+        let (scarce, demand) = scarce(&raw, &of_group, jobs, &all);
         let mut line_of = vec![None; raw.len()];
         for (index, mut line) in raw.into_iter().enumerate() {
             if scarce[index] {
@@ -124,7 +155,7 @@ impl Market {
             }
         }
         for (job, ways) in jobs.iter().zip(&all) {
-            market.add(instance, job, ways, &line_of, resources);
+            market.add(instance, job, ways, &line_of, &of_group);
         }
         market.waits = waits::of(instance, &market.buyers, jobs);
         market
@@ -206,16 +237,15 @@ impl Market {
         job: &Job,
         ways: &[Way],
         line_of: &[Option<usize>],
-        resources: usize,
+        of_group: &[Range<usize>],
     ) {
         let first = self.offers.len();
         for way in ways {
             let begin = self.uses.len();
-            for (resource, &usage) in way.mode.request.usage.iter().enumerate() {
-                let line = line_of[way.group * resources + resource];
-                if let Some(line) = line.filter(|_| usage > 0) {
-                    let share = f64::from(way.mode.pods) * usage as f64 / self.lines[line].capacity;
-                    self.uses.push((line, share));
+            for line in of_group[way.group].clone().filter_map(|raw| line_of[raw]) {
+                let usage = self.lines[line].usage(way.mode);
+                if usage > 0.0 {
+                    self.uses.push((line, usage / self.lines[line].capacity));
                 }
             }
             self.offers.push(Offer {
@@ -295,58 +325,78 @@ fn mix(hash: u64, value: u64) -> u64 {
     mixed ^ (mixed >> 29)
 }
 
-/// The lines of all groups, by group and resource.
-fn lines(views: &[ClassView], group_of: &[usize], classes: &[usize]) -> Vec<Line> {
-    let groups = classes
-        .iter()
-        .map(|&class| group_of[class] + 1)
-        .max()
-        .unwrap_or(0);
-    let of_group = |group: usize| {
-        let members = classes
-            .iter()
-            .copied()
-            .filter(|&class| group_of[class] == group);
-        let pool = Pool::new(views, members.collect());
-        let held = Held::of(views, &pool.classes);
-        let line = move |(resource, (capacity, held)): (usize, (i128, Held))| Line {
-            group,
-            resource,
-            capacity: capacity as f64,
-            demand: 0.0,
-            held,
+/// The lines of all groups, group by group.
+fn lines(
+    views: &[ClassView],
+    group_of: &[usize],
+    classes: &[usize],
+    ways: &[Vec<Way>],
+    is_gauged: bool,
+) -> Vec<Line> {
+    let groups = classes.iter().map(|&class| group_of[class] + 1);
+    let resources = ClassView::resources(views);
+    let mut amounts = vec![BTreeSet::new(); groups.max().unwrap_or(0) * resources];
+    let ways = ways.iter().flatten();
+    let usages = ways.flat_map(|way| {
+        let usage = way.mode.request.usage.iter().enumerate();
+        usage.map(|(resource, usage)| (way.group * resources + resource, *usage))
+    });
+    usages.for_each(|(at, usage)| {
+        amounts[at].insert(usage);
+    });
+    let of_amounts = |(at, amounts): (usize, BTreeSet<i64>)| {
+        let (group, resource) = (at / resources, at % resources);
+        let members = classes.iter().filter(|&&class| group_of[class] == group);
+        let members: Vec<&ClassView> = members.map(|&class| &views[class]).collect();
+        let most = members.iter().map(|view| view.base.most_free()[resource]);
+        let amounts: Vec<i64> = amounts.into_iter().collect();
+        let gauges = Gauge::all(most.max().unwrap_or(0), &amounts).into_iter();
+        let gauges = gauges.take(if is_gauged { usize::MAX } else { 1 });
+        let line = move |gauge: Gauge| {
+            let whole = |view: &&ClassView| {
+                let most = gauge.of(view.base.most_free()[resource]);
+                most as f64 * view.size as f64
+            };
+            Line {
+                group,
+                resource,
+                gauge,
+                capacity: members.iter().map(whole).sum(),
+                demand: 0.0,
+                held: Held::gauged(&members, resource, &gauge),
+            }
         };
-        pool.capacity.into_iter().zip(held).enumerate().map(line)
+        gauges.map(line)
     };
-    (0..groups).flat_map(of_group).collect()
+    amounts
+        .into_iter()
+        .enumerate()
+        .flat_map(of_amounts)
+        .collect()
 }
 
 /// Which lines can run out, and not always later than another one of their group.
 fn scarce(
     lines: &[Line],
-    resources: usize,
+    of_group: &[Range<usize>],
     jobs: &[&Job],
     ways: &[Vec<Way>],
 ) -> (Vec<bool>, Vec<f64>) {
     let mut most = vec![0.0; lines.len()];
-    // Whether a line (row) always has at least as much room as the other of its group (column).
-    let mut is_ample = vec![true; lines.len() * resources];
+    // Whether a line always has at least as much room as the other of its group.
+    let mut is_ample: BTreeMap<(usize, usize), bool> = BTreeMap::new();
     for (job, ways) in jobs.iter().zip(ways) {
         let mut largest: BTreeMap<usize, f64> = BTreeMap::new();
         for way in ways {
-            let usage = |resource: usize| {
-                f64::from(way.mode.pods) * way.mode.request.usage[resource] as f64
-            };
-            for resource in 0..resources {
-                let at = way.group * resources + resource;
+            for at in of_group[way.group].clone() {
                 let line = &lines[at];
-                let own = usage(resource);
+                let own = line.usage(way.mode);
                 let largest = largest.entry(at).or_insert(0.0);
                 *largest = largest.max(own);
-                for other in 0..resources {
-                    let less = own * lines[way.group * resources + other].capacity
-                        <= usage(other) * line.least();
-                    is_ample[at * resources + other] &= less;
+                for other in of_group[way.group].clone() {
+                    let less =
+                        own * lines[other].capacity <= lines[other].usage(way.mode) * line.least();
+                    *is_ample.entry((at, other)).or_insert(true) &= less;
                 }
             }
         }
@@ -360,11 +410,14 @@ fn scarce(
         .map(|(line, most)| line.capacity > 0.0 && *most > line.least())
         .collect();
     for line in 0..lines.len() {
-        let first = line - line % resources;
         let is_behind = |other: usize| {
-            other != line % resources && scarce[first + other] && is_ample[line * resources + other]
+            other != line
+                && scarce[other]
+                && is_ample
+                    .get(&(line, other))
+                    .is_some_and(|is_ample| *is_ample)
         };
-        if (0..resources).any(is_behind) {
+        if of_group[lines[line].group].clone().any(is_behind) {
             scarce[line] = false;
         }
     }

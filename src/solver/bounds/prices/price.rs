@@ -48,10 +48,12 @@ pub(in crate::solver) struct PriceBound {
 
 /// A part of the nodes that no task can leave.
 struct Part {
+    /// Prices of room as it is.
     learner: Learner,
+    /// Prices that also know the gaps that gangs leave on nodes. Their bound takes longer to learn, but they are the
+    /// better guide.
+    guide: Option<Learner>,
     classes: Vec<usize>,
-    /// A bound on what the copies add that never pay.
-    apart: i128,
     /// A bound on all copies without prices.
     floor: i128,
     proved: Option<i128>,
@@ -62,10 +64,14 @@ impl PriceBound {
     pub fn new(relaxation: &Relaxation) -> Self {
         let parts = mean_busy::parts(relaxation).into_iter().map(|limit| {
             let jobs: Vec<&Job> = limit.users.iter().chain(&limit.others).copied().collect();
-            let market = Market::new(relaxation.instance, &jobs, &limit.classes);
+            let instance = relaxation.instance;
+            let market = Market::new(instance, &jobs, &limit.classes);
+            let mut modes = jobs.iter().flat_map(|job| &job.view.modes);
+            let has_gangs = modes.any(|mode| mode.pods > 1);
+            let gauged = has_gangs.then(|| Market::gauged(instance, &jobs, &limit.classes));
             Part {
-                apart: market.apart,
                 learner: Learner::new(market, deal),
+                guide: gauged.flatten().map(|market| Learner::new(market, deal)),
                 classes: limit.classes,
                 floor: limit.bound,
                 proved: None,
@@ -85,10 +91,10 @@ impl PriceBound {
                 if stop() {
                     break;
                 }
-                part.learner.step();
+                part.learners_mut().for_each(Learner::step);
             }
-            let found = part.prove();
-            part.proved = part.proved.max(Some(found));
+            let found = part.learners().map(Part::prove).max();
+            part.proved = part.proved.max(found);
         }
     }
 
@@ -104,9 +110,10 @@ impl PriceBound {
     pub fn prices(&self) -> Prices {
         let mut prices = Prices::new(self.tasks, self.classes);
         for part in &self.parts {
-            let market = &part.learner.market;
-            prices.add(market, part.learner.best(), &part.classes);
-            let places = places(market, part.learner.best());
+            let guide = part.guide.as_ref().unwrap_or(&part.learner);
+            let market = &guide.market;
+            prices.add(market, guide.best(), &part.classes);
+            let places = places(market, guide.best());
             for (buyer, choice) in market.buyers.iter().zip(places) {
                 let offer = &market.offers(buyer)[choice.offer];
                 prices.places[buyer.task] = Some(Place {
@@ -125,9 +132,17 @@ impl Part {
             .map_or(self.floor, |proved| proved.max(self.floor))
     }
 
+    fn learners(&self) -> impl Iterator<Item = &Learner> {
+        std::iter::once(&self.learner).chain(&self.guide)
+    }
+
+    fn learners_mut(&mut self) -> impl Iterator<Item = &mut Learner> {
+        std::iter::once(&mut self.learner).chain(&mut self.guide)
+    }
+
     /// The bound at the best prices, over all buyers and rounded down.
-    fn prove(&self) -> i128 {
-        let (market, curves) = (&self.learner.market, self.learner.best());
+    fn prove(learner: &Learner) -> i128 {
+        let (market, curves) = (&learner.market, learner.best());
         let choices = places(market, curves);
         let costs: f64 = market
             .buyers
@@ -143,7 +158,7 @@ impl Part {
         magnitude += waits::magnitude(market, curves);
         let safe = (costs - rent - magnitude * MARGIN).floor();
         if safe.is_finite() {
-            (safe as i128).saturating_add(self.apart)
+            (safe as i128).saturating_add(market.apart)
         } else {
             0
         }
@@ -200,7 +215,7 @@ fn deal(market: &Market, curves: &Curves, sample: &Sample) -> Deal {
     Deal {
         value,
         excess,
-        late: late(market, &sample, &choices),
+        late: late(market, sample, &choices),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Learnt prices as the searches use them: by class and resource.
 
 use crate::model::Millis;
+use crate::solver::instance::gauge::Gauge;
 
 use super::curves::Curves;
 use super::market::Market;
@@ -20,10 +21,11 @@ pub(in crate::solver) struct Prices {
 #[derive(Clone, Copy, Debug)]
 struct Priced {
     resource: usize,
+    gauge: Gauge,
     /// Index into `Prices::curves`, and the line in it.
     curves: usize,
     line: usize,
-    /// One over the capacity, so that amounts become shares.
+    /// One over the capacity, so that what amounts count becomes shares.
     per_unit: f64,
 }
 
@@ -50,6 +52,7 @@ impl Prices {
             for &class in members {
                 self.classes[class].push(Priced {
                     resource: shared.resource,
+                    gauge: shared.gauge,
                     curves: self.curves.len(),
                     line,
                     per_unit: 1.0 / shared.capacity,
@@ -67,7 +70,7 @@ impl Prices {
     /// What a pod with this usage pays on a node of the class in `[start, end)`, in the unit of the goal.
     pub fn paid(&self, class: usize, usage: &[i64], start: Millis, end: Millis) -> f64 {
         let of_line = |priced: &Priced| {
-            let usage = usage[priced.resource];
+            let usage = priced.gauge.of(usage[priced.resource]);
             if usage == 0 {
                 return 0.0;
             }

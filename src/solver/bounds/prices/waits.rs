@@ -34,7 +34,11 @@ pub(in crate::solver::bounds) struct Pace {
 }
 
 /// Who waits for whom. Of two waits of one chain the later one comes first.
-pub(in crate::solver::bounds) fn of(instance: &Instance, buyers: &[Buyer], jobs: &[&Job]) -> Vec<Wait> {
+pub(in crate::solver::bounds) fn of(
+    instance: &Instance,
+    buyers: &[Buyer],
+    jobs: &[&Job],
+) -> Vec<Wait> {
     let mut buyer_of = vec![None; instance.tasks.len()];
     for (index, buyer) in buyers.iter().enumerate() {
         buyer_of[buyer.task] = Some(index);
@@ -97,6 +101,10 @@ pub(in crate::solver::bounds) fn magnitude(market: &Market, curves: &Curves) -> 
         let last = curves.times[curves.cells()].max(buyer.head) + longest;
         buyer.count * (pace.end + pace.start) * last
     };
-    let linked = market.buyers.iter().zip(&paces).filter(|(buyer, pace)| pace.end + pace.start != buyer.weight);
+    let linked = market
+        .buyers
+        .iter()
+        .zip(&paces)
+        .filter(|(buyer, pace)| pace.end + pace.start != buyer.weight);
     linked.map(of_buyer).sum()
 }
