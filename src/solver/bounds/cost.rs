@@ -18,7 +18,7 @@ pub(super) fn cost(relaxation: &Relaxation) -> i128 {
 }
 
 fn least(relaxation: &Relaxation, job: &Job) -> i128 {
-    let task = relaxation.instance.task_of[job.view.copies.start];
+    let task = job.view.index;
     job.view
         .modes
         .iter()

@@ -92,7 +92,7 @@ impl<'a> Relaxation<'a> {
         // What is not placed does not have to follow, and nobody waits through a task without copies.
         let mut is_placed = vec![false; tasks.len()];
         for job in &self.tasks {
-            is_placed[self.instance.task_of[job.view.copies.start]] = true;
+            is_placed[job.view.index] = true;
         }
         for (index, task) in tasks.iter().enumerate().rev() {
             let least = task.modes.iter().map(|mode| mode.least).min().unwrap_or(0);

@@ -72,7 +72,9 @@ impl Preference {
             Preference::InTime(other) if end <= task.latest_end => other.floor(task, mode, end),
             Preference::InTime(_) => f64::INFINITY,
             Preference::Reversed(reversed) => reversed.floor(mode, end),
-            Preference::Price(_) | Preference::Learnt(_) => task.weight as f64 * end as f64,
+            Preference::Price(_) => task.weight as f64 * end as f64,
+            // What a later start saves is no more than what a later end costs.
+            Preference::Learnt(prices) => prices.waited(task.index, task.weight, end, end),
         }
     }
 
@@ -117,7 +119,8 @@ impl Preference {
             Preference::Learnt(prices) => {
                 let usage = &mode.request.usage;
                 let paid = |(class, pods)| f64::from(pods) * prices.paid(class, usage, start, end);
-                task.weight as f64 * end as f64 + pods.map(paid).sum::<f64>()
+                let waited = prices.waited(task.index, task.weight, start, end);
+                waited + pods.map(paid).sum::<f64>()
             }
         }
     }

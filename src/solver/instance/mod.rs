@@ -55,6 +55,8 @@ pub(super) struct Instance<'a> {
 
 /// A task, its copies and the modes that fit somewhere.
 pub(super) struct TaskView {
+    /// Index into `Instance::tasks`.
+    pub index: usize,
     /// Its copies, as indices into `Instance::task_of`.
     pub copies: Range<usize>,
     pub batch: usize,
@@ -205,6 +207,7 @@ impl<'a> Instance<'a> {
                 self.tasks[before].successors.push(index);
             }
             self.tasks.push(TaskView {
+                index,
                 copies: first..self.task_of.len(),
                 batch: task.batch,
                 weight: task.weight.max(0),

@@ -94,7 +94,7 @@ impl Batches {
             })
             .collect();
         for job in &share.jobs {
-            let task = relaxation.instance.task_of[job.view.copies.start];
+            let task = job.view.index;
             let batch = job.view.batch;
             batches[batch].add(share, job, tails[batch][task]);
         }

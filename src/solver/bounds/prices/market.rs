@@ -263,7 +263,7 @@ impl Market {
             return;
         }
         self.buyers.push(Buyer {
-            task: instance.task_of[job.view.copies.start],
+            task: job.view.index,
             count: job.count as f64,
             weight: job.weight as f64,
             head: job.head as f64,

@@ -30,6 +30,8 @@ use super::waits::{self, Pace, Wait};
 
 /// Part of all magnitudes that is taken off for rounding.
 const MARGIN: f64 = 1e-11;
+/// At most so many parts of the nodes are looked at together, as cells of time are shared out among them.
+const MOST_PARTS: usize = 8;
 
 /// The mode and start that a copy of a task can best afford.
 #[derive(Clone, Copy, Debug)]
@@ -62,25 +64,24 @@ struct Part {
 impl PriceBound {
     /// Nothing is learnt yet.
     pub fn new(relaxation: &Relaxation) -> Self {
-        let parts = mean_busy::parts(relaxation).into_iter().map(|limit| {
-            let jobs: Vec<&Job> = limit.users.iter().chain(&limit.others).copied().collect();
-            let instance = relaxation.instance;
-            let market = Market::new(instance, &jobs, &limit.classes);
-            let mut modes = jobs.iter().flat_map(|job| &job.view.modes);
+        let instance = relaxation.instance;
+        let parts = joints(relaxation).into_iter().map(|joint| {
+            let market = Market::new(instance, &joint.jobs, &joint.classes);
+            let mut modes = joint.jobs.iter().flat_map(|job| &job.view.modes);
             let has_gangs = modes.any(|mode| mode.pods > 1);
-            let gauged = has_gangs.then(|| Market::gauged(instance, &jobs, &limit.classes));
+            let gauged = has_gangs.then(|| Market::gauged(instance, &joint.jobs, &joint.classes));
             Part {
                 learner: Learner::new(market, deal),
                 guide: gauged.flatten().map(|market| Learner::new(market, deal)),
-                classes: limit.classes,
-                floor: limit.bound,
+                classes: joint.classes,
+                floor: joint.floor,
                 proved: None,
             }
         });
         Self {
             parts: parts.collect(),
-            tasks: relaxation.instance.tasks.len(),
-            classes: relaxation.instance.classes.len(),
+            tasks: instance.tasks.len(),
+            classes: instance.classes.len(),
         }
     }
 
@@ -113,6 +114,10 @@ impl PriceBound {
             let guide = part.guide.as_ref().unwrap_or(&part.learner);
             let market = &guide.market;
             prices.add(market, guide.best(), &part.classes);
+            let paces = waits::paces(market, &guide.best().waits);
+            for (buyer, pace) in market.buyers.iter().zip(paces) {
+                prices.paces[buyer.task] = Some(pace);
+            }
             let places = places(market, guide.best());
             for (buyer, choice) in market.buyers.iter().zip(places) {
                 let offer = &market.offers(buyer)[choice.offer];
@@ -124,6 +129,65 @@ impl PriceBound {
         }
         prices
     }
+}
+
+/// Tasks that share nodes, or that wait for others that do.
+#[derive(Default)]
+struct Joint<'r, 'a> {
+    jobs: Vec<&'r Job<'a>>,
+    classes: Vec<usize>,
+    floor: i128,
+    parts: usize,
+}
+
+impl Joint<'_, '_> {
+    fn join(&mut self, other: Self) {
+        self.jobs.extend(other.jobs);
+        self.classes.extend(other.classes);
+        self.floor = self.floor.saturating_add(other.floor);
+        self.parts += other.parts;
+    }
+}
+
+fn joints<'r, 'a>(relaxation: &'r Relaxation<'a>) -> Vec<Joint<'r, 'a>> {
+    let instance = relaxation.instance;
+    let task = |job: &Job| job.view.index;
+    let joint = |limit: mean_busy::Limit<'r, 'a>| {
+        let jobs = limit.users.iter().chain(&limit.others).copied();
+        Joint {
+            jobs: jobs.collect(),
+            classes: limit.classes,
+            floor: limit.bound,
+            parts: 1,
+        }
+    };
+    let mut joints: Vec<Joint> = mean_busy::parts(relaxation)
+        .into_iter()
+        .map(joint)
+        .collect();
+    let mut of_task = vec![None; instance.tasks.len()];
+    for (index, joint) in joints.iter().enumerate() {
+        for job in &joint.jobs {
+            of_task[task(job)] = Some(index);
+        }
+    }
+    for job in &relaxation.tasks {
+        for &before in &job.view.after {
+            let (Some(one), Some(other)) = (of_task[task(job)], of_task[before]) else {
+                continue;
+            };
+            if one == other || joints[one].parts + joints[other].parts > MOST_PARTS {
+                continue;
+            }
+            let other = std::mem::take(&mut joints[other]);
+            for job in &other.jobs {
+                of_task[task(job)] = Some(one);
+            }
+            joints[one].join(other);
+        }
+    }
+    joints.retain(|joint| !joint.jobs.is_empty());
+    joints
 }
 
 impl Part {

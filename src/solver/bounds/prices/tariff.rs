@@ -6,12 +6,15 @@ use crate::solver::instance::gauge::Gauge;
 use super::curves::Curves;
 use super::market::Market;
 use super::price::Place;
+use super::waits::Pace;
 
 /// The prices that prove a bound.
 #[derive(Clone, Debug)]
 pub(in crate::solver) struct Prices {
     /// For each task the mode and start that a copy can best afford; `None` where it pays nothing.
     pub places: Vec<Option<Place>>,
+    /// For each task what time costs a copy; `None` where nothing but its end does, by its weight.
+    pub(in crate::solver::bounds) paces: Vec<Option<Pace>>,
     curves: Vec<Curves>,
     /// For each class the resources that have a price.
     classes: Vec<Vec<Priced>>,
@@ -33,6 +36,7 @@ impl Prices {
     pub(in crate::solver::bounds) fn new(tasks: usize, classes: usize) -> Self {
         Self {
             places: vec![None; tasks],
+            paces: vec![None; tasks],
             curves: Vec::new(),
             classes: vec![Vec::new(); classes],
         }
@@ -60,6 +64,14 @@ impl Prices {
             }
         }
         self.curves.push(curves.clone());
+    }
+
+    /// What it costs a copy of this task and weight to run in `[start, end)`, beside the room.
+    pub fn waited(&self, task: usize, weight: i64, start: Millis, end: Millis) -> f64 {
+        match self.paces[task] {
+            Some(pace) => pace.end * end as f64 - pace.start * start as f64,
+            None => weight as f64 * end as f64,
+        }
     }
 
     /// Whether nothing has a price.

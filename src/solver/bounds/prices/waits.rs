@@ -45,7 +45,7 @@ pub(in crate::solver::bounds) fn of(
     }
     let mut waits: Vec<Wait> = Vec::new();
     for job in jobs {
-        let task = instance.task_of[job.view.copies.start];
+        let task = job.view.index;
         let Some(after) = buyer_of[task] else {
             continue;
         };
