@@ -8,6 +8,7 @@ mod gang;
 pub(super) mod packing;
 mod places;
 pub(super) mod preference;
+pub(super) mod queue;
 pub(super) mod reversed;
 pub(super) mod sequences;
 mod serial;

@@ -282,6 +282,12 @@ impl<'a> Instance<'a> {
         }
     }
 
+    /// Whether some copy may run as several pods.
+    pub fn has_gangs(&self) -> bool {
+        let mut modes = self.tasks.iter().flat_map(|task| &task.modes);
+        modes.any(|mode| mode.pods > 1)
+    }
+
     /// Number of copies.
     pub fn copies(&self) -> usize {
         self.task_of.len()

@@ -28,7 +28,7 @@ use crate::solver::search::Search;
 use super::greedy::batch_ends;
 use super::keys::generator;
 use super::priced;
-use super::{ruin_recreate, target};
+use super::{queues, ruin_recreate, target};
 
 /// From so many nodes on they are dealt out to chains.
 const MANY_NODES: usize = 8;
@@ -55,13 +55,13 @@ pub(super) fn suits(instance: &Instance) -> bool {
     Ground::suits(instance)
 }
 
-/// Searches until the budget ends. Where copies meet elsewhere too, the same rule of acceptance is used with the
-/// moves of ruin and recreate.
+/// Searches until the budget ends. Where copies meet elsewhere too, other moves are made.
 pub(super) fn run(search: &mut Search) {
     let Some(ground) = Ground::new(search.instance) else {
-        return match target::suits(search.instance) {
-            true => target::run(search),
-            false => ruin_recreate::run(search),
+        return match search.instance {
+            instance if target::suits(instance) => target::run(search),
+            instance if queues::suits(instance) => queues::run(search),
+            _ => ruin_recreate::run(search),
         };
     };
     let Some(incumbent) = search.incumbent() else {
@@ -264,7 +264,7 @@ fn aim(search: &Search, schedule: &Schedule, reach: f64) -> Aim {
 /// The temperature when this part of the budget is spent, as a fraction of the unit. The more moves there
 /// will be for each copy, the hotter is the start; from there it falls evenly on a logarithmic scale. The
 /// figures were found by trying, on batches of 20 to 5,000 tasks.
-fn temperature(spent: f64, moves_each: f64) -> f64 {
+pub(super) fn temperature(spent: f64, moves_each: f64) -> f64 {
     if spent >= QUENCH {
         return 0.0;
     }

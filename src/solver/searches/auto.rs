@@ -7,7 +7,8 @@ use crate::model::Goal;
 use crate::solver::search::Search;
 
 use super::{
-    annealing, backward, exact, genetic, greedy, particle_swarm, priced, ruin_recreate, target,
+    annealing, backward, exact, genetic, greedy, particle_swarm, priced, queues, ruin_recreate,
+    target,
 };
 
 /// A search, and the part of the whole budget at which it ends.
@@ -140,7 +141,14 @@ fn without_sequences(search: &Search, size: &Size) -> &'static [Stage] {
             (0.9, exact::run),
             (1.0, particle_swarm::run),
         ],
-        _ => &[(0.6, particle_swarm::run), (1.0, ruin_recreate::run)],
+        _ if queues::suits(search.instance) && !search.instance.has_gangs() => {
+            &[(0.1, priced::sharpen), (1.0, queues::run)]
+        }
+        _ => &[
+            (0.1, priced::sharpen),
+            (0.6, particle_swarm::run),
+            (1.0, ruin_recreate::run),
+        ],
     }
 }
 

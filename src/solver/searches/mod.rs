@@ -10,6 +10,7 @@ mod greedy;
 mod keys;
 mod particle_swarm;
 mod priced;
+mod queues;
 mod ruin_recreate;
 mod target;
 pub(super) mod warm;

@@ -155,7 +155,7 @@ impl Market {
             }
         }
         for (job, ways) in jobs.iter().zip(&all) {
-            market.add(instance, job, ways, &line_of, &of_group);
+            market.add(job, ways, &line_of, &of_group);
         }
         market.waits = waits::of(instance, &market.buyers, jobs);
         market
@@ -233,7 +233,6 @@ impl Market {
     /// Adds a buyer. Lines that are no longer there are not used.
     fn add(
         &mut self,
-        instance: &Instance,
         job: &Job,
         ways: &[Way],
         line_of: &[Option<usize>],

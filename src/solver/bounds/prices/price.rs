@@ -67,9 +67,9 @@ impl PriceBound {
         let instance = relaxation.instance;
         let parts = joints(relaxation).into_iter().map(|joint| {
             let market = Market::new(instance, &joint.jobs, &joint.classes);
-            let mut modes = joint.jobs.iter().flat_map(|job| &job.view.modes);
-            let has_gangs = modes.any(|mode| mode.pods > 1);
-            let gauged = has_gangs.then(|| Market::gauged(instance, &joint.jobs, &joint.classes));
+            let gauged = instance
+                .has_gangs()
+                .then(|| Market::gauged(instance, &joint.jobs, &joint.classes));
             Part {
                 learner: Learner::new(market, deal),
                 guide: gauged.flatten().map(|market| Learner::new(market, deal)),

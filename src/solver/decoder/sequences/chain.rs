@@ -440,6 +440,6 @@ fn other_choice(was: u32, choices: &std::ops::Range<u32>, random: &mut ChaCha8Rn
 }
 
 /// A number below `most`, which is above 0.
-fn below(random: &mut ChaCha8Rng, most: usize) -> usize {
+pub fn below(random: &mut ChaCha8Rng, most: usize) -> usize {
     ((u64::from(random.next_u32()) * most as u64) >> 32) as usize
 }

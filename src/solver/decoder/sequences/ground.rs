@@ -64,21 +64,27 @@ impl<'a> Ground<'a> {
     /// number is so large that sums might not fit.
     pub fn suits(instance: &Instance) -> bool {
         let problem = instance.problem;
-        let mut modes = instance.tasks.iter().flat_map(|task| &task.modes);
         !problem.goal.is_static()
             && !instance.is_ordered
             && problem.budgets.is_empty()
-            && modes.all(|mode| mode.pods == 1)
-            && instance.tasks.iter().all(|task| !task.modes.is_empty())
+            && !instance.has_gangs()
+            && Self::is_small(instance)
+    }
+
+    /// Whether every copy can run, and no number is so large that sums might not fit.
+    pub fn is_small(instance: &Instance) -> bool {
+        instance.tasks.iter().all(|task| !task.modes.is_empty())
             && has_small_ends(instance)
             && has_small_costs(instance)
     }
 
     /// `None` where this form does not suit.
     pub fn new(instance: &'a Instance<'a>) -> Option<Self> {
-        if !Self::suits(instance) {
-            return None;
-        }
+        Self::suits(instance).then(|| Self::read(instance))
+    }
+
+    /// The same of any problem with small numbers.
+    pub fn read(instance: &'a Instance<'a>) -> Self {
         let mut ground = Self {
             instance,
             classes: Vec::new(),
@@ -89,7 +95,7 @@ impl<'a> Ground<'a> {
         for class in 0..instance.problem.classes.len() {
             ground.add_class(class);
         }
-        Some(ground)
+        ground
     }
 
     fn add_class(&mut self, class: usize) {
@@ -191,7 +197,8 @@ fn has_small_ends(instance: &Instance) -> bool {
     let mut weights = 0i128;
     for task in &instance.tasks {
         let runs = task.modes.iter().flat_map(|mode| &mode.runs);
-        let longest = runs.map(|run| i128::from(run.duration)).max().unwrap_or(0);
+        let lasting = runs.map(|run| run.duration.max(run.lasting(0)));
+        let longest = lasting.map(i128::from).max().unwrap_or(0);
         let copies = task.copies.len() as i128;
         horizon = horizon
             .saturating_add(longest.saturating_mul(copies))
