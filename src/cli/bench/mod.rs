@@ -243,8 +243,7 @@ impl Bench<'_> {
         seed: u64,
     ) -> Result<(), Error> {
         let world = family.generate(sizes, goal, seed, &self.curves);
-        let (mut problem, compile) = timed(&world);
-        deal(&mut problem, self.args.batches as usize);
+        let (problem, compile) = self.compile(&world);
         let case = Case::Family(family, sizes);
         for search in self.searches(seed, Some(family)) {
             if family == Family::Replan {
@@ -278,13 +277,21 @@ impl Bench<'_> {
     ) -> Result<(), Error> {
         let earlier = search.run(self.pool, problem, None)?;
         let earlier = Earlier::of(problem, &earlier.solution.plan);
-        let (changed, compile) = timed(&replan::changed(world, search.seed));
+        let (changed, compile) = self.compile(&replan::changed(world, search.seed));
         let search = Search {
             limit: replan::limit(search.limit),
             ..search
         };
         let measured = search.run(self.pool, &changed, Some(&earlier))?;
         self.tell(measured.row(case, &changed, search, compile))
+    }
+
+    /// The problem of the world, dealt out to batches, and how long that took.
+    fn compile(&self, world: &World) -> (Problem, Duration) {
+        let started = Instant::now();
+        let mut problem = world.compile();
+        deal(&mut problem, self.args.batches as usize);
+        (problem, started.elapsed())
     }
 
     fn tell(&mut self, row: Row) -> Result<(), Error> {
@@ -310,12 +317,6 @@ fn deal(problem: &mut Problem, batches: usize) {
     for (index, task) in problem.tasks.iter_mut().enumerate() {
         task.batch = index / size;
     }
-}
-
-fn timed(world: &World) -> (Problem, Duration) {
-    let started = Instant::now();
-    let problem = world.compile();
-    (problem, started.elapsed())
 }
 
 #[cfg(test)]

@@ -141,13 +141,11 @@ fn without_sequences(search: &Search, size: &Size) -> &'static [Stage] {
             (0.9, exact::run),
             (1.0, particle_swarm::run),
         ],
-        _ if queues::suits(search.instance) && !search.instance.has_gangs() => {
-            &[
-                (0.25, priced::sharpen),
-                (0.3, priced::run),
-                (1.0, queues::run),
-            ]
-        }
+        _ if queues::suits(search.instance) && !search.instance.has_gangs() => &[
+            (0.25, priced::sharpen),
+            (0.3, priced::run),
+            (1.0, queues::run),
+        ],
         _ => &[
             (0.1, priced::sharpen),
             (0.6, particle_swarm::run),
