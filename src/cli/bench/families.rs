@@ -27,6 +27,8 @@ pub enum Family {
     Rigid,
     /// Pools of two kinds of GPU nodes and of CPU nodes, with selectors, taints and zones
     Hetero,
+    /// The same pools, where most tasks on GPUs wait for one on CPUs that prepares their data
+    Pipeline,
     /// Some tasks that fit nowhere, and others that hold a part of every node
     Tight,
     /// Gangs of 1 to 8 workers on nodes of 8 GPUs in 4 racks, which talk across hosts and racks
@@ -65,7 +67,7 @@ impl Family {
     pub(super) fn sizes(self) -> Sizes {
         let (tasks, nodes) = match self {
             Family::Moldable | Family::Rigid => (200, 16),
-            Family::Hetero => (200, 24),
+            Family::Hetero | Family::Pipeline => (200, 24),
             Family::Tight => (16, 4),
             Family::Gang => (200, 32),
             Family::Deadlines => (60, 8),
@@ -93,9 +95,12 @@ impl Family {
     /// The goals where none is asked for.
     pub(super) fn goals(self) -> &'static [Goal] {
         match self {
-            Family::Moldable | Family::Rigid | Family::Hetero | Family::Gang | Family::Tight => {
-                &[Goal::FlowTime, Goal::Makespan]
-            }
+            Family::Moldable
+            | Family::Rigid
+            | Family::Hetero
+            | Family::Pipeline
+            | Family::Gang
+            | Family::Tight => &[Goal::FlowTime, Goal::Makespan],
             Family::Big | Family::Replan | Family::Deadlines => &[Goal::FlowTime],
             Family::Throughput => &[Goal::Throughput],
             Family::Seedcase => &[Goal::Shortfall],
@@ -110,6 +115,7 @@ impl Family {
             Family::Moldable => World::new(goal, gpu_nodes(nodes, 8), moldable(draw, tasks)),
             Family::Rigid => World::new(goal, gpu_nodes(nodes, 8), rigid(draw, tasks)),
             Family::Hetero => hetero(draw, goal, tasks, nodes),
+            Family::Pipeline => pipeline(draw, goal, tasks, nodes),
             Family::Tight => tight(draw, goal, tasks, nodes),
             Family::Gang => gangs(draw, goal, tasks, nodes),
             Family::Deadlines => {
@@ -181,6 +187,20 @@ fn hetero(draw: &mut Draw, goal: Goal, tasks: usize, nodes: usize) -> World {
     let tasks = (0..tasks).map(|index| hetero_task(draw, index)).collect();
     let mut world = World::new(goal, (0..nodes).map(build).collect(), tasks);
     world.hold(1_100, 1 << 30);
+    world
+}
+
+/// Three of five GPU tasks wait for some CPU task.
+fn pipeline(draw: &mut Draw, goal: Goal, tasks: usize, nodes: usize) -> World {
+    let mut world = hetero(draw, goal, tasks, nodes);
+    let all = &mut world.batch.tasks;
+    let on_cpus = all.iter().filter(|task| !task.ranges.contains_key(GPU));
+    let names: Vec<String> = on_cpus.map(|task| task.name.clone()).collect();
+    for task in all.iter_mut().filter(|task| task.ranges.contains_key(GPU)) {
+        if draw.chance(0.6) {
+            task.after.extend(draw.pick(&names).cloned());
+        }
+    }
     world
 }
 

@@ -105,7 +105,11 @@ fn stages(search: &Search, size: &Size) -> &'static [Stage] {
             (0.9, annealing::run),
             (1.0, ruin_recreate::run),
         ],
-        Size::Many => &[(0.1, priced::sharpen), (1.0, annealing::run)],
+        Size::Many => &[
+            (0.1, priced::sharpen),
+            (0.15, priced::run),
+            (1.0, annealing::run),
+        ],
     }
 }
 
