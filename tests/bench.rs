@@ -64,8 +64,8 @@ fn every_family_is_solved_by_every_search_that_is_asked_for() {
         "--algorithm",
         "RuinRecreate",
     ]);
-    // Five families with two goals and five with one; two seeds, two algorithms.
-    assert_eq!(rows.len(), (5 * 2 + 5) * 2 * 2);
+    // Six families with two goals and five with one; two seeds, two algorithms.
+    assert_eq!(rows.len(), (6 * 2 + 5) * 2 * 2);
     for row in &rows {
         assert!(
             row["firstPlanMs"].as_f64() <= row["elapsedMs"].as_f64(),

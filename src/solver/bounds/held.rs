@@ -34,23 +34,11 @@ impl Held {
 
     /// What is held of each resource on the nodes of these classes.
     pub fn of(views: &[ClassView], classes: &[usize]) -> Vec<Self> {
-        let resources = ClassView::resources(views);
-        let mut changes: Vec<Vec<(Millis, i128)>> = vec![Vec::new(); resources];
-        for view in classes.iter().map(|&class| &views[class]) {
-            let most = view.base.most_free();
-            let mut held = vec![0; resources];
-            for (time, free) in view.base.steps_from(0) {
-                for (resource, changes) in changes.iter_mut().enumerate() {
-                    let now = i128::from(most[resource].max(0)) - i128::from(free[resource].max(0));
-                    let change = now - held[resource];
-                    if change != 0 {
-                        changes.push((time, change.saturating_mul(view.size as i128)));
-                    }
-                    held[resource] = now;
-                }
-            }
-        }
-        changes.into_iter().map(Self::sum).collect()
+        let members: Vec<&ClassView> = classes.iter().map(|&class| &views[class]).collect();
+        let as_it_is = Gauge::plain(i64::MAX);
+        (0..ClassView::resources(views))
+            .map(|resource| Self::gauged(&members, resource, &as_it_is))
+            .collect()
     }
 
     /// Sums changes of what is held. Sums that do not fit count as nothing held, which only weakens bounds.

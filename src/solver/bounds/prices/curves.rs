@@ -7,7 +7,7 @@ pub(in crate::solver::bounds) struct Curves {
     pub times: Vec<f64>,
     /// Price of all capacity of a line for a ms; one more than there are cells, the last is 0.
     pub prices: Vec<Vec<f64>>,
-    /// Price of a ms for each wait; empty where they have none.
+    /// Price of a ms for each wait; empty where waits have none.
     pub waits: Vec<f64>,
     /// Prices of lines summed from 0 to each corner.
     paid: Vec<Vec<f64>>,

@@ -26,7 +26,7 @@ pub(in crate::solver::bounds) struct Deal {
     pub value: f64,
     /// Use above what is left of each line in each cell, over the width of the cell.
     pub excess: Vec<Vec<f64>>,
-    /// For each wait how far the end lies behind the start; empty where waits have no prices.
+    /// For each wait how far the end lies behind the start; 0 where not both were asked.
     pub late: Vec<f64>,
 }
 

@@ -382,8 +382,9 @@ fn scarce(
     ways: &[Vec<Way>],
 ) -> (Vec<bool>, Vec<f64>) {
     let mut most = vec![0.0; lines.len()];
-    // Whether a line always has at least as much room as the other of its group.
-    let mut is_ample: BTreeMap<(usize, usize), bool> = BTreeMap::new();
+    // Whether a line always has at least as much room as each of its group.
+    let of_line = |line: &Line| vec![true; of_group[line.group].len()];
+    let mut is_ample: Vec<Vec<bool>> = lines.iter().map(of_line).collect();
     for (job, ways) in jobs.iter().zip(ways) {
         let mut largest: BTreeMap<usize, f64> = BTreeMap::new();
         for way in ways {
@@ -392,10 +393,11 @@ fn scarce(
                 let own = line.usage(way.mode);
                 let largest = largest.entry(at).or_insert(0.0);
                 *largest = largest.max(own);
-                for other in of_group[way.group].clone() {
-                    let less =
-                        own * lines[other].capacity <= lines[other].usage(way.mode) * line.least();
-                    *is_ample.entry((at, other)).or_insert(true) &= less;
+                for (other, is_ample) in lines[of_group[way.group].clone()]
+                    .iter()
+                    .zip(&mut is_ample[at])
+                {
+                    *is_ample &= own * other.capacity <= other.usage(way.mode) * line.least();
                 }
             }
         }
@@ -409,14 +411,10 @@ fn scarce(
         .map(|(line, most)| line.capacity > 0.0 && *most > line.least())
         .collect();
     for line in 0..lines.len() {
-        let is_behind = |other: usize| {
-            other != line
-                && scarce[other]
-                && is_ample
-                    .get(&(line, other))
-                    .is_some_and(|is_ample| *is_ample)
-        };
-        if of_group[lines[line].group].clone().any(is_behind) {
+        let others = of_group[lines[line].group].clone();
+        let is_behind =
+            |(other, is_ample): (usize, &bool)| other != line && scarce[other] && *is_ample;
+        if others.zip(&is_ample[line]).any(is_behind) {
             scarce[line] = false;
         }
     }

@@ -4,7 +4,8 @@
 //! For every price p(t) >= 0 of each line (`market.rs`) of which K(t) <= 1 is left beside running pods: a valid
 //! plan uses at most K(t), so
 //! `sum w C >= sum w C + integral of p (use - K) = sum over copies of (w C + what it pays) - integral of p K`.
-//! Each copy adds at least its own minimum over modes, groups and starts, without regard to the others.
+//! Each copy adds at least its own minimum over modes, groups and starts, without regard to the others. Waits have
+//! prices as well (`waits.rs`), which shift weight from what waits to what it waits for.
 //!
 //! p is constant in cells and 0 behind the last. In one offer, what a copy adds is then piecewise linear in its
 //! start, and its minimum is found exactly (`Polygon::cheapest`). The bound is valid for whatever prices;
@@ -13,8 +14,9 @@
 //! Rounding: all times are whole and below 2^51, so that their sums are exact. A price summed to a corner is a
 //! sum of at most 512 terms >= 0, and so is its sum over a few dozen lines; with the linear rest these have a
 //! relative error below 1e-12. What a copy adds is then wrong by at most 1e-12 of itself and of what the most
-//! that it could use costs in all cells. So 1e-11 of all that, and of the price of all capacity, is more than all
-//! errors together; it is taken off in the end.
+//! that it could use costs in all cells; where weight is shifted, also of all shifted weight x the last time that makes
+//! a difference. So 1e-11 of all that, and of the price of all capacity, is more than all errors together; it is taken
+//! off in the end.
 
 use rayon::prelude::*;
 

@@ -14,13 +14,13 @@ const MOST_LOOKED: usize = 64;
 const ANY: usize = 8;
 
 impl Queue<'_> {
-    /// Gives the change nodes at this position of the queue; `None` where it finds none.
+    /// Gives the change nodes at this position of the queue, and says when it ends there; `None` where there are none.
+    /// A move of chance may take any node.
     pub(super) fn find_nodes(
         &mut self,
         change: usize,
-        ready: Millis,
-        position: usize,
-        chance: usize,
+        (ready, position): (Millis, usize),
+        by_chance: bool,
         random: &mut ChaCha8Rng,
     ) -> Option<Millis> {
         let (copy, mode) = (
@@ -42,10 +42,14 @@ impl Queue<'_> {
                 (free.max(ready).saturating_add(choice(of)), -free)
             };
             let best = match below(random, ANY) {
-                any if any < chance && !offers.is_empty() => offers[below(random, offers.len())],
+                0 if by_chance && !offers.is_empty() => offers[below(random, offers.len())],
                 _ => *offers.iter().min_by_key(|offer| rank(offer))?,
             };
-            stands.push(Stand::new(best.1, way.pods, best.2));
+            stands.push(Stand {
+                lane: best.1,
+                pods: way.pods,
+                choice: best.2,
+            });
             soonest = best.0.max(ready);
         } else {
             let enough = (way.pods as usize).checked_sub(1)?;
@@ -123,7 +127,11 @@ fn gather(
     let rule = if wishes_near { 0 } else { below(random, 3) };
     for of_lane in offers.chunk_by(|one, other| one.1 == other.1) {
         let (_, lane, choice) = of_lane[0];
-        let room = Stand::new(lane, of_lane.len() as u32, choice);
+        let room = Stand {
+            lane,
+            pods: of_lane.len() as u32,
+            choice,
+        };
         let last = of_lane.iter().map(|(free, ..)| *free).max().unwrap_or(0);
         let rank = match rule {
             0 => -(of_lane.len() as i64),

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::model::Millis;
 use crate::solver::decoder::sequences::Units;
 
-use super::{Item, Lane, Queue, QueueGround, Stand};
+use super::{Item, Lane, Queue, QueueGround};
 
 /// A copy that a move takes out and puts in again.
 #[derive(Default)]
@@ -301,7 +301,7 @@ impl Queue<'_> {
             },
             is_open: false,
         });
-        let found = self.find_nodes(change, ready, position, 0, random);
+        let found = self.find_nodes(change, (ready, position), false, random);
         if found.is_none_or(|found| found >= end) {
             self.changes.pop();
             return None;
@@ -326,7 +326,7 @@ impl Queue<'_> {
         let copy = self.changes[change].copy as usize;
         let ready = self.ready(copy);
         if self.changes[change].is_open {
-            self.find_nodes(change, ready, position, 1, random)?;
+            self.find_nodes(change, (ready, position), true, random)?;
             self.changes[change].is_open = false;
         }
         let item = &mut self.changes[change].item;
@@ -439,12 +439,5 @@ fn take(free: &mut [Units], usage: &[i64], pods: u32, (start, end): (Millis, Mil
         if need > 0 {
             units.take(need.saturating_mul(i64::from(pods)), start, end);
         }
-    }
-}
-
-/// What a stand takes of its node is the same for all pods of a copy there.
-impl Stand {
-    pub fn new(lane: u32, pods: u32, choice: u32) -> Self {
-        Self { lane, pods, choice }
     }
 }
