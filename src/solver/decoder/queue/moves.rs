@@ -1,9 +1,8 @@
 //! A walk from plan to plan by single moves.
 
-use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::solver::decoder::sequences::below;
+use crate::solver::decoder::sequences::{accepted_rise, below};
 
 use super::Queue;
 use super::replay::{Change, Step};
@@ -35,13 +34,7 @@ impl Queue<'_> {
     }
 
     fn step(&mut self, temperature: f64, random: &mut ChaCha8Rng) {
-        // An energy that is this much higher is still accepted (Metropolis 1953).
-        let unit = (f64::from(random.next_u32()) + 0.5) / 4_294_967_296.0;
-        let limit = if temperature > 0.0 {
-            -temperature * libm::log(unit)
-        } else {
-            0.0
-        };
+        let limit = accepted_rise(temperature, random);
         let at = below(random, self.order.len());
         self.steps.clear();
         self.changes.clear();
@@ -94,14 +87,7 @@ impl Queue<'_> {
         let modes = (self.other_mode(one, random), self.other_mode(two, random));
         self.change(0, one, modes.0, random);
         self.change(1, two, modes.1, random);
-        self.steps.extend([
-            Step::Leave(one),
-            Step::Enter(0, at + 1),
-            Step::Stay(at + 1..other),
-            Step::Leave(two),
-            Step::Enter(1, other + 1),
-            Step::Stay(other + 1..self.order.len()),
-        ]);
+        self.refill(at, other);
         true
     }
 
@@ -156,15 +142,20 @@ impl Queue<'_> {
         let modes = (mode(two), mode(one));
         self.change(0, two, modes.0, random);
         self.change(1, one, modes.1, random);
+        self.refill(at, other);
+        true
+    }
+
+    /// The copies at these positions leave, and the two changes come in there.
+    fn refill(&mut self, at: usize, other: usize) {
         self.steps.extend([
-            Step::Leave(one),
+            Step::Leave(self.order[at]),
             Step::Enter(0, at + 1),
             Step::Stay(at + 1..other),
-            Step::Leave(two),
+            Step::Leave(self.order[other]),
             Step::Enter(1, other + 1),
             Step::Stay(other + 1..self.order.len()),
         ]);
-        true
     }
 
     /// The copy comes in with this mode: mostly wherever it can start soonest, else where it was.

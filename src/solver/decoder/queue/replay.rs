@@ -112,9 +112,10 @@ impl Queue<'_> {
     pub(super) fn place_all(&mut self) -> Option<()> {
         self.lanes = self.ground.empty_lanes();
         self.energy = 0;
+        // What was tried before is forgotten.
+        self.work.turn += 1;
         for position in 0..self.order.len() {
             let copy = self.order[position] as usize;
-            self.work.turn += 1;
             let ready = self.ready(copy);
             let item = &mut self.items[copy];
             item.marks.clear();

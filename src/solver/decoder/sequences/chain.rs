@@ -108,13 +108,7 @@ impl<'g> Chain<'g> {
         else {
             return;
         };
-        // An energy that is this much higher is still accepted (Metropolis 1953).
-        let unit = (f64::from(random.next_u32()) + 0.5) / 4_294_967_296.0;
-        let limit = if temperature > 0.0 {
-            -temperature * libm::log(unit)
-        } else {
-            0.0
-        };
+        let limit = accepted_rise(temperature, random);
         match below(random, 10) {
             0..2 => self.resize((copy, from, at), limit, random),
             2..4 => self.trade((copy, from, at), limit, random),
@@ -436,6 +430,15 @@ fn other_choice(was: u32, choices: &std::ops::Range<u32>, random: &mut ChaCha8Rn
         0 if was > choices.start => was - 1,
         1 if was + 1 < choices.end => was + 1,
         _ => any,
+    }
+}
+
+/// An energy that is this much higher is still accepted (Metropolis 1953).
+pub fn accepted_rise(temperature: f64, random: &mut ChaCha8Rng) -> f64 {
+    let unit = (f64::from(random.next_u32()) + 0.5) / 4_294_967_296.0;
+    match temperature > 0.0 {
+        true => -temperature * libm::log(unit),
+        false => 0.0,
     }
 }
 

@@ -10,7 +10,7 @@ mod ground;
 mod lane;
 mod units;
 
-pub(in crate::solver) use chain::{Chain, below};
+pub(in crate::solver) use chain::{Chain, accepted_rise, below};
 pub(in crate::solver) use ground::{Choice, Ground, Slot};
 pub(in crate::solver) use lane::{Aim, Decoder, Lane, Urgency, lanes_from, lanes_of, schedule_of};
 pub(in crate::solver) use units::Units;
